@@ -1,0 +1,51 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+
+	"muster/server/fault"
+)
+
+// Fault maps an engine's error to a fault; faults and nil pass unchanged.
+//
+// NotFound: no such row. Conflict: a unique or foreign key is violated.
+// Busy: no connection, no room, cancelled, shutting down. Internal: the rest.
+func Fault(err error) error {
+	var known *fault.Fault
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
+		return fault.Wrap(err, fault.NotFound, "Not found")
+	case errors.Is(err, gorm.ErrDuplicatedKey), errors.Is(err, gorm.ErrForeignKeyViolated), uniqueViolation(err):
+		return fault.Wrap(err, fault.Conflict, "It exists already or is in use")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrConnDone), unreachable(err):
+		return fault.Wrap(err, fault.Busy, "The database is busy or cannot be reached")
+	}
+	return fault.Wrap(err, fault.Internal, "Internal server error")
+}
+
+func uniqueViolation(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23505" || pg.Code == "23503"
+	}
+	return sqliteConstraint(err)
+}
+
+// unreachable covers broken connections, and PostgreSQL's classes 08 (connection),
+// 53 (resources) and 57 (operator intervention: restart, cancel).
+func unreachable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return len(pg.Code) == 5 && (pg.Code[:2] == "08" || pg.Code[:2] == "53" || pg.Code[:2] == "57")
+	}
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) || pgconn.SafeToRetry(err) || sqliteBusy(err)
+}
