@@ -29,6 +29,7 @@ CREATE TABLE sessions (
     user_id      bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     token_hash   bytea  NOT NULL UNIQUE,
     kind         text   NOT NULL,
+    parent_id    bigint NOT NULL DEFAULT 0, -- of a ticket: the session that asked for it
     address      text   NOT NULL DEFAULT '',
     user_agent   text   NOT NULL DEFAULT '',
     created_at   bigint NOT NULL,
@@ -234,7 +235,7 @@ CREATE TABLE live_tasks (
     stats       text   NOT NULL DEFAULT '{}',
     PRIMARY KEY (query_id, host_id)
 );
-CREATE INDEX live_tasks_open ON live_tasks (host_id) WHERE state IN ('pending', 'sent');
+CREATE INDEX live_tasks_open ON live_tasks (query_id) WHERE state IN ('pending', 'sent');
 CREATE UNIQUE INDEX live_tasks_seq ON live_tasks (query_id, seq) WHERE seq > 0;
 
 -- carves

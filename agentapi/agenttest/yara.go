@@ -1,0 +1,36 @@
+package agenttest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// FetchYARA asks for the rules behind a signature URL, as the yara tables do for
+// each query (section 6): a plain GET, or with yara_sigurl_authenticate a POST of
+// the node key, without User-Agent and Authorization. Here the status counts.
+func (a *Agent) FetchYARA(ctx context.Context, address string) ([]byte, error) {
+	ctx, leave, err := a.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	target, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("signature url: %w", err)
+	}
+	p := post{endpoint: EndpointYARA, method: http.MethodGet, url: target, bare: true}
+	if a.flags.bool("yara_sigurl_authenticate") {
+		p.method, p.body = http.MethodPost, nodeKeyBody(a.NodeKey())
+	}
+	answer, err := a.net.send(ctx, p)
+	if err == nil && (answer.status != http.StatusOK || len(answer.body) == 0) {
+		err = fmt.Errorf("%w: status %d", errRefused, answer.status)
+	}
+	if err != nil {
+		a.failed(EndpointYARA, err)
+		return nil, err
+	}
+	return answer.body, nil
+}

@@ -1,0 +1,81 @@
+package agentapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"muster/server/fault"
+)
+
+// What agents make of an answer (they never look at the status):
+//
+//	body                     enroll    config          log            distributed   carve
+//	empty, or {}             retries   WIPES CONFIG    DELETES LINES  nothing to do go on
+//	{"error":"..."}          retries   keeps, retries  keeps lines    retries       taken for success
+//	{"node_invalid":true}    retries   enrols anew     enrols anew    enrols anew   taken for success
+//	not JSON                 retries   keeps, retries  keeps lines    retries       fails, retries
+//
+// So: text that is no JSON is safe everywhere, {"error"} everywhere but for
+// carves, and node_invalid is only said when it is a fact.
+
+var (
+	accepted    = []byte("{}")
+	nodeInvalid = []byte(`{"node_invalid":true}`)
+	errMethod   = fault.New(fault.Invalid, "agents use POST or PUT here")
+)
+
+type answer struct {
+	status      int
+	contentType string
+	body        []byte
+	retryAfter  time.Duration
+}
+
+// refusal is what an endpoint answers to a failure.
+func refusal(endpoint string, err error) answer {
+	kind := fault.KindOf(err)
+	a := answer{status: statusOf(kind), contentType: "application/json"}
+	if err == errMethod {
+		a.status = http.StatusMethodNotAllowed
+	}
+	if kind == fault.Busy || kind == fault.TooMany {
+		a.retryAfter = 30 * time.Second
+	}
+	switch {
+	case endpoint == "carve_start" || endpoint == "carve_block":
+		a.contentType = "text/plain; charset=utf-8"
+		a.body = []byte("refused: " + fault.Public(err) + "\n")
+	case kind == fault.Unauthenticated:
+		a.body = nodeInvalid
+	case endpoint == "read" && kind == fault.Busy:
+		a.body = accepted // an error would cost two more requests at once
+	default:
+		a.body, _ = json.Marshal(map[string]string{"error": fault.Public(err)})
+	}
+	return a
+}
+
+func statusOf(kind fault.Kind) int {
+	switch kind {
+	case fault.Invalid, fault.Unprocessable, fault.Conflict:
+		return http.StatusBadRequest
+	case fault.Unauthenticated:
+		return http.StatusUnauthorized
+	case fault.Forbidden:
+		return http.StatusForbidden
+	case fault.NotFound:
+		return http.StatusNotFound
+	case fault.TooMany:
+		return http.StatusTooManyRequests
+	case fault.Busy:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// NotFound answers a path that is not served, in words that no agent takes for
+// success: they are no JSON.
+func NotFound(w http.ResponseWriter, _ *http.Request) {
+	send(w, http.StatusNotFound, "text/plain; charset=utf-8", []byte("not found: nothing is served at this path\n"))
+}

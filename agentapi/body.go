@@ -1,0 +1,140 @@
+package agentapi
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+
+	"muster/server/fault"
+)
+
+// body is a request's body: inflated, bounded, and aware of whether reading
+// failed because of the network (send it again) or at the limit (never will fit).
+type body struct {
+	*bufio.Reader
+	wire    *failing
+	limited *bounded
+	gz      *gzip.Reader
+}
+
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
+	gzips   = sync.Pool{New: func() any { return new(gzip.Reader) }}
+)
+
+// openBody returns the body, of which at most limit bytes are read before and
+// after inflation. Close gives its buffers back.
+func openBody(r *http.Request, limit int64) (*body, error) {
+	b := &body{wire: &failing{r: r.Body}}
+	var source io.Reader = &bounded{r: b.wire, left: limit}
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		b.gz = gzips.Get().(*gzip.Reader)
+		if err := b.gz.Reset(source); err != nil {
+			b.Close()
+			return nil, fault.Wrap(err, fault.Invalid, "the body is no gzip")
+		}
+		source = b.gz
+	}
+	b.limited = &bounded{r: source, left: limit}
+	b.Reader = readers.Get().(*bufio.Reader)
+	b.Reader.Reset(b.limited)
+	return b, nil
+}
+
+// Close gives the buffers back; the body is not read further.
+func (b *body) Close() {
+	if b.gz != nil {
+		gzips.Put(b.gz)
+		b.gz = nil
+	}
+	if b.Reader != nil {
+		b.Reader.Reset(nil)
+		readers.Put(b.Reader)
+		b.Reader = nil
+	}
+}
+
+// broken reports whether err came from the way here: the sender should send again.
+func (b *body) broken(err error) bool {
+	return b.wire.err != nil || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) ||
+		errors.Is(err, io.ErrUnexpectedEOF) && b.gz != nil && !b.limited.full
+}
+
+// verify reads the little that may follow the JSON, so that gzip's checksum is
+// checked. It fails only when the sender should send again.
+func (b *body) verify() error {
+	if b.gz == nil {
+		return nil
+	}
+	if _, err := io.CopyN(io.Discard, b, 64<<10); err != nil && b.broken(err) {
+		return err
+	}
+	return nil
+}
+
+// readAll reads a small body whole. Faults: Invalid when it is larger than limit
+// or cannot be inflated, Busy when the connection broke.
+func readAll(r *http.Request, limit int) ([]byte, error) {
+	b, err := openBody(r, int64(limit))
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	var buffer bytes.Buffer
+	if n := r.ContentLength; n > 0 && n <= int64(limit) && b.gz == nil {
+		buffer.Grow(int(n) + bytes.MinRead)
+	}
+	_, err = buffer.ReadFrom(b)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, fault.New(fault.Invalid, "the body is larger than %d bytes", limit)
+	case err != nil:
+		return nil, fault.Wrap(err, fault.Busy, "the body did not arrive whole")
+	}
+	return buffer.Bytes(), nil
+}
+
+var errTooLarge = errors.New("larger than the limit")
+
+// bounded reads at most left bytes and then fails with errTooLarge.
+type bounded struct {
+	r    io.Reader
+	left int64
+	full bool
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		// Only a byte too many is too many.
+		var one [1]byte
+		n, err := b.r.Read(one[:])
+		if n == 0 {
+			return 0, err
+		}
+		b.full = true
+		return 0, errTooLarge
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// failing remembers how the connection failed.
+type failing struct {
+	r   io.Reader
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,102 @@
+package agentapi
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"muster/server/fault"
+)
+
+// endpoint is one of the agents' endpoints: its limit, its dialect, its handler.
+type endpoint struct {
+	door   *Door
+	name   string
+	handle handler
+	slots  chan struct{}
+}
+
+func (d *Door) endpoint(name string, handle handler) *endpoint {
+	slots := inFlight[name]
+	if n := d.limits.InFlight[name]; n > 0 {
+		slots = n
+	}
+	return &endpoint{door: d, name: name, handle: handle, slots: make(chan struct{}, slots)}
+}
+
+// ServeHTTP answers every request with a body, whatever happens.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := e.door.Now()
+	body, err := e.serve(r)
+	if err != nil {
+		e.refuse(w, r, err)
+	} else {
+		send(w, http.StatusOK, "application/json", body)
+	}
+	outcome := "ok"
+	if err != nil {
+		outcome = fault.KindOf(err).String()
+	}
+	e.door.Observe(e.name, outcome, e.door.Now().Sub(start))
+}
+
+func (e *endpoint) serve(r *http.Request) (body []byte, err error) {
+	if r.Method != http.MethodPost && r.Method != http.MethodPut {
+		return nil, errMethod
+	}
+	if e.door.draining.Load() {
+		return nil, fault.New(fault.Busy, "the server is shutting down")
+	}
+	select {
+	case e.slots <- struct{}{}:
+		defer func() { <-e.slots }()
+	default:
+		return nil, fault.New(fault.Busy, "busy")
+	}
+	defer func() {
+		if value := recover(); value != nil {
+			e.door.Log.Error("a request of an agent panicked", "endpoint", e.name, "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
+			body, err = nil, fault.New(fault.Internal, "internal server error")
+		}
+	}()
+	ctx, cancel := context.WithTimeout(r.Context(), e.door.limits.Timeout)
+	defer cancel()
+	return e.handle(ctx, r)
+}
+
+// refuse logs what is ours to mend and answers in the agent's language.
+func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	switch kind := fault.KindOf(err); kind {
+	case fault.Internal, fault.Busy:
+		if r.Context().Err() == nil {
+			e.door.Log.Warn("an agent was refused", "endpoint", e.name, "kind", kind.String(), "error", err, "address", e.door.Address(r))
+		}
+	case fault.Unauthenticated:
+		// An answer that overtakes its request can be lost with the connection,
+		// and the agent would never learn that it has to enrol again.
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
+	}
+	answer := refusal(e.name, err)
+	if answer.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(answer.retryAfter/time.Second)))
+	}
+	if err == errMethod {
+		w.Header().Set("Allow", "POST, PUT")
+	}
+	send(w, answer.status, answer.contentType, answer.body)
+}
+
+// maxDrain bounds what we read of a body only to be able to answer.
+const maxDrain = 4 << 20
+
+func send(w http.ResponseWriter, status int, contentType string, body []byte) {
+	header := w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

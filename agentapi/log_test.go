@@ -1,0 +1,106 @@
+package agentapi_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"muster/agentapi"
+	"muster/server/database"
+	"muster/server/database/dbtest"
+	"muster/server/results"
+)
+
+func event(unixTime int, columns string) string {
+	return fmt.Sprintf(`{"name":"q","hostIdentifier":"somebody else","unixTime":%d,"epoch":0,"counter":1,"columns":%s,"action":"added"}`, unixTime, columns)
+}
+
+func TestLogBodies(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		r := newRig(t, db, agentapi.Limits{})
+		many := make([]string, 5000)
+		for i := range many {
+			many[i] = event(1000+i, fmt.Sprintf(`{"n":"%d","pad":"%s"}`, i, strings.Repeat("x", 300)))
+		}
+		tests := []struct {
+			name   string
+			header bool
+			gzip   bool
+			body   string // KEY stands for the key
+			want   []string
+			count  int
+		}{
+			{name: "key after the data", body: `{"data":[` + event(1, `{"a":"1"}`) + `],"log_type":"result","node_key":"KEY"}`, want: []string{`added {"a":"1"}`}},
+			{name: "key before the data, gzip", gzip: true, body: `{"node_key":"KEY","log_type":"result","data":[` + event(2, `{"a":"2"}`) + `]}`, want: []string{`added {"a":"2"}`}},
+			{name: "key in the header", header: true, body: `{"data":[` + event(3, `{"a":"3"}`) + `],"log_type":"result","node_key":"ignored"}`, want: []string{`added {"a":"3"}`}},
+			{name: "no data", header: true, body: `{"data":[],"log_type":"result"}`},
+			{name: "data of the wrong kind", header: true, body: `{"data":"","log_type":"result"}`},
+			{name: "an empty body", header: true, body: ``},
+			{name: "a poison line between good ones", header: true, body: `{"data":[` + event(4, `{"a":"4"}`) + `,{"name":tru},7,"x",` + event(5, `{"a":"5"}`) + `]}`, want: []string{`added {"a":"5"}`, `added {"a":"4"}`}},
+			{name: "a body that breaks off", header: true, body: `{"data":[` + event(6, `{"a":"6"}`) + `,{"name":`, want: []string{`added {"a":"6"}`}},
+			{name: "more than fits in memory, key last", body: `{"data":[` + strings.Join(many, ",") + `],"node_key":"KEY"}`, count: 5000},
+			{name: "more than fits in memory, gzip, key last", gzip: true, body: `{"data":[` + strings.ReplaceAll(strings.Join(many, ","), `"n"`, `"m"`) + `],"node_key":"KEY"}`, count: 5000},
+		}
+		for n, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				r := *r
+				r.T = t
+				key, host := r.enroll(fmt.Sprint("agent", n))
+				q := request{path: "/log", body: strings.Replace(test.body, "KEY", key, 1), gzip: test.gzip}
+				if test.header {
+					q.key = key
+				}
+				for range 2 { // an agent whose answer was lost sends again
+					if _, answer := r.send(q); answer != "{}" {
+						t.Fatalf("answered %s", answer)
+					}
+				}
+				if test.count > 0 {
+					counts, err := r.results.ActivityCounts(t.Context(), host.ID)
+					if err != nil || len(counts) != 1 || int(counts[0].Count) != test.count {
+						t.Errorf("stored %+v, %v, want %d", counts, err, test.count)
+					}
+					return
+				}
+				if diff := cmp.Diff(test.want, r.rows(host, "q")); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	})
+}
+
+func TestUnreadableLinesAreShownToPeople(t *testing.T) {
+	r := newRig(t, dbtest.Open(t, database.SQLite), agentapi.Limits{Line: 100})
+	key, host := r.enroll("agent")
+	body := `{"data":[{"bad":` + strings.Repeat(`[`, 3) + strings.Repeat(`]`, 3) + `},{"name":"q","columns":{"a":"` + strings.Repeat("x", 500) + `"}},{"name":"q` + "\x00" + `}]}`
+	if _, answer := r.send(request{path: "/log", key: key, body: body}); answer != "{}" {
+		t.Fatalf("answered %s", answer)
+	}
+	logs, _, _, err := r.results.StatusLogs(t.Context(), results.StatusFilter{HostID: host.ID, Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []string
+	for _, log := range logs {
+		messages = append(messages, log.Message)
+	}
+	text := strings.Join(messages, "\n")
+	for _, want := range []string{"neither a result nor a status", "larger than this server takes", "could not be read to its end"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("nothing says %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestABrokenConnectionKeepsTheAgentsData(t *testing.T) {
+	r := newRig(t, dbtest.Open(t, database.SQLite), agentapi.Limits{})
+	key, _ := r.enroll("agent")
+	full := `{"data":[` + event(1, `{"a":"1"}`) + `]}`
+	status, answer := r.sendGzip(key, full, 10)
+	if agentTakes("log", answer) != "keeps" {
+		t.Errorf("a gzip body without its end is answered %d %q", status, answer)
+	}
+}

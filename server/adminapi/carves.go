@@ -1,0 +1,128 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"muster/server/carves"
+	"muster/server/fault"
+	"muster/server/httpkit"
+)
+
+// carveView is a carve on the wire (document, "View all carves"). Archive is
+// null until the file is complete; what follows hostname is ours.
+type carveView struct {
+	ID         int64   `json:"id"`
+	NodeID     int64   `json:"node_id"`
+	SessionID  string  `json:"session_id"`
+	CarveGUID  string  `json:"carve_guid"`
+	CarveSize  int64   `json:"carve_size"`
+	BlockSize  int64   `json:"block_size"`
+	BlockCount int64   `json:"block_count"`
+	Archive    *string `json:"archive"`
+	Status     string  `json:"status"`
+	CreatedAt  *string `json:"created_at"`
+	Hostname   string  `json:"hostname"`
+	Received   int64   `json:"received_blocks"`
+	QueryID    *int64  `json:"query_id"`
+	SHA256     *string `json:"sha256"`
+	Error      *string `json:"error"`
+}
+
+type listCarves struct {
+	HostIdentifier string `arg:"host_identifier"`
+	Start          int    `arg:"start,default=0,min=0"`
+	Limit          int    `arg:"limit,default=10,min=1,max=1000"`
+	Search         string `arg:"searchterm"`
+}
+
+func (a *api) listCarves(ctx context.Context, r listCarves) (answer, error) {
+	filter := carves.Filter{Search: r.Search, ActiveOnly: true, Start: r.Start, Limit: r.Limit}
+	if r.HostIdentifier != "" {
+		host, err := a.findHost(ctx, r.HostIdentifier, "Node with this identifier does not exists")
+		if err != nil {
+			return answer{}, err
+		}
+		filter.HostID = host.ID
+	}
+	rows, count, total, err := a.Carves.List(ctx, filter)
+	if err != nil {
+		return answer{}, err
+	}
+	views := make([]carveView, 0, len(rows))
+	for _, c := range rows {
+		views = append(views, a.viewCarve(ctx, c))
+	}
+	return answer{"Successfully fetched the Carves data", page{views, count, total}}, nil
+}
+
+func (a *api) viewCarve(ctx context.Context, c *carves.Carve) carveView {
+	view := carveView{
+		ID: c.ID, NodeID: c.HostID, SessionID: c.SessionID, CarveGUID: c.GUID, CarveSize: c.Size, BlockSize: c.BlockSize,
+		BlockCount: c.BlockCount, Archive: orNull(c.Archive), Status: string(c.Status), CreatedAt: iso(c.CreatedAt),
+		Received: c.ReceivedBlocks, QueryID: orNull(c.QueryID), SHA256: orNull(c.SHA256), Error: orNull(c.Error),
+	}
+	if host, err := a.Hosts.FindByID(ctx, c.HostID); err == nil {
+		view.Hostname = host.DisplayName()
+	}
+	return view
+}
+
+type deleteCarve struct {
+	SessionID string `arg:"session_id,required"`
+}
+
+func (a *api) deleteCarve(ctx context.Context, r deleteCarve) (answer, error) {
+	carve, err := a.Carves.Find(ctx, r.SessionID)
+	if err == nil {
+		err = a.Carves.Delete(ctx, carve.SessionID)
+	}
+	if fault.Is(err, fault.NotFound) {
+		return answer{}, fault.New(fault.NotFound, "No Carve is found for the session id provided!")
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	a.record(ctx, "carve.delete", carve.SessionID, map[string]any{"node_id": carve.HostID})
+	return answer{message: "Carve is deleted successfully"}, nil
+}
+
+type downloadCarve struct {
+	SessionID string `path:"session_id"`
+}
+
+// downloadCarve answers the archive's bytes, or a range of them.
+func (a *api) downloadCarve(ctx context.Context, r downloadCarve) (http.Handler, error) {
+	file, carve, err := a.Carves.Open(ctx, r.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	a.record(ctx, "carve.download", carve.SessionID, map[string]any{"node_id": carve.HostID})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { _ = file.Close() }()
+		httpkit.Attachment(w, "application/octet-stream", carve.Archive)
+		if carve.SHA256 != "" {
+			w.Header().Set("ETag", `"`+carve.SHA256+`"`)
+		}
+		http.ServeContent(&patient{w, http.NewResponseController(w)}, r, carve.Archive, carve.EndedAt, file)
+	}), nil
+}
+
+// patience is how long a piece of a long answer may take.
+const patience = 30 * time.Second
+
+// patient gives each piece of an answer its own time, so that the server's limit
+// for a whole answer does not cut long downloads, while a client that takes
+// nothing any more still goes.
+type patient struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+// Write extends the deadline and writes.
+func (p *patient) Write(data []byte) (int, error) {
+	// A writer without deadlines has no limit either.
+	_ = p.control.SetWriteDeadline(time.Now().Add(patience))
+	return p.ResponseWriter.Write(data)
+}

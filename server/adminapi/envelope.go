@@ -1,0 +1,60 @@
+package adminapi
+
+import (
+	"net/http"
+	"strings"
+
+	"muster/server/fault"
+	"muster/server/httpkit"
+)
+
+// answer is what a handler says; the door wraps it in the envelope. Nil data is
+// left out.
+type answer struct {
+	message string
+	data    any
+}
+
+// envelope is the body of every answer that is JSON (document, general part).
+type envelope struct {
+	Status  string            `json:"status"`
+	Message string            `json:"message"`
+	Data    any               `json:"data,omitempty"`
+	Errors  map[string]string `json:"errors,omitempty"`
+}
+
+// page is the data of a list. Count is what matches, TotalCount what is there
+// without the search term.
+type page struct {
+	Results    any `json:"results"`
+	Count      int `json:"count"`
+	TotalCount int `json:"total_count"`
+}
+
+func success(w http.ResponseWriter, _ *http.Request, value any) {
+	if a, ok := value.(answer); ok {
+		value = envelope{Status: "success", Message: a.message, Data: a.data}
+	}
+	httpkit.WriteJSON(w, http.StatusOK, value)
+}
+
+// failure answers in the envelope. The document's table of codes has no 409:
+// what exists already, or is in another state, is content that is wrong (422).
+func failure(w http.ResponseWriter, _ *http.Request, status int, err error) {
+	switch status {
+	case http.StatusConflict:
+		status = http.StatusUnprocessableEntity
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	httpkit.WriteJSON(w, status, envelope{Status: "failure", Message: fault.Public(err), Errors: fault.FieldsOf(err)})
+}
+
+func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
+	a.door.Fail(w, r, fault.New(fault.NotFound, "There is nothing at this address"))
+}
+
+func methodNotAllowed(w http.ResponseWriter, _ *http.Request, allowed []string) {
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	httpkit.WriteJSON(w, http.StatusMethodNotAllowed, envelope{Status: "failure", Message: "The method is not allowed for the requested URL"})
+}

@@ -1,0 +1,170 @@
+package adminapi
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"muster/server/fault"
+	"muster/server/hosts"
+	"muster/server/httpkit"
+)
+
+// The original's words for a host that cannot be found differ by endpoint
+// (reference 1.2).
+const (
+	noSuchHost     = "There is no host exists with this host identifier or node id given!"
+	hostNotPresent = "Node is not present with this node id or host identifier"
+	hostNotCorrect = "Host identifier or node id passed is not correct!"
+	tagHostWrong   = "Host id or node id passed it not correct"
+)
+
+// hostItem is a host in a list (document, "View all hosts").
+type hostItem struct {
+	ID             int64          `json:"id"`
+	DisplayName    string         `json:"display_name"`
+	HostIdentifier string         `json:"host_identifier"`
+	OSInfo         map[string]any `json:"os_info"`
+	Tags           []string       `json:"tags"`
+	LastIP         string         `json:"last_ip"`
+	IsActive       bool           `json:"is_active"`
+	Platform       string         `json:"platform"`
+	State          string         `json:"state"`
+	LastCheckin    *string        `json:"last_checkin"`
+}
+
+func (a *api) viewHostItem(h *hosts.Host) hostItem {
+	return hostItem{
+		ID: h.ID, DisplayName: h.DisplayName(), HostIdentifier: h.Identifier, OSInfo: osInfo(h), Tags: list(h.Tags), LastIP: h.LastIP,
+		IsActive: h.Online(a.Now()), Platform: h.Platform, State: string(h.State), LastCheckin: iso(h.LastCheckin),
+	}
+}
+
+// osInfo is what the host said of its system; the name falls back to the platform.
+func osInfo(h *hosts.Host) map[string]any {
+	info := object(h.OSInfo)
+	if name, _ := info["name"].(string); name == "" {
+		info["name"] = h.Platform
+	}
+	return info
+}
+
+type listHosts struct {
+	Status   *bool  `arg:"status"`
+	Platform string `arg:"platform,choices=windows|linux|darwin|freebsd"`
+	Search   string `arg:"searchterm"`
+	Enabled  bool   `arg:"enabled,default=true"`
+	Start    int    `arg:"start,default=0,min=0"`
+	Limit    int    `arg:"limit,default=0,min=0"`
+}
+
+func (a *api) listHosts(ctx context.Context, r listHosts) (answer, error) {
+	rows, count, total, err := a.Hosts.List(ctx, hosts.Filter{
+		Online: r.Status, Platform: r.Platform, Search: strings.TrimSpace(r.Search), Removed: !r.Enabled, Start: r.Start, Limit: r.Limit,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	items := make([]hostItem, 0, len(rows))
+	for _, h := range rows {
+		items = append(items, a.viewHostItem(h))
+	}
+	return answer{"Successfully fetched the nodes details", page{items, count, total}}, nil
+}
+
+func (a *api) exportHosts(ctx context.Context, _ nothing) (httpkit.CSV, error) {
+	rows, _, _, err := a.Hosts.List(ctx, hosts.Filter{})
+	if err != nil {
+		return httpkit.CSV{}, err
+	}
+	file := httpkit.CSV{Filename: "nodes.csv", Header: []string{"Host_Identifier", "os", "last_ip", "tags", "id", "health", "platform"}}
+	for _, h := range rows {
+		name, _ := osInfo(h)["name"].(string)
+		file.Rows = append(file.Rows, []string{
+			h.DisplayName(), name, h.LastIP, strings.Join(h.Tags, ","), strconv.FormatInt(h.ID, 10), strconv.FormatBool(h.Online(a.Now())), h.Platform,
+		})
+	}
+	return file, nil
+}
+
+// hostView is one host (document, "View a host"), with what we know besides.
+type hostView struct {
+	hostItem
+	NodeKey        string          `json:"node_key"`
+	NodeInfo       json.RawMessage `json:"node_info"`
+	NetworkInfo    json.RawMessage `json:"network_info"`
+	HostDetails    map[string]any  `json:"host_details"`
+	CloneOf        *int64          `json:"clone_of"`
+	EnrolledOn     *string         `json:"enrolled_on"`
+	LastEnrollment *string         `json:"last_enrollment"`
+	LastStatus     *string         `json:"last_status"`
+	LastResult     *string         `json:"last_result"`
+	LastConfig     *string         `json:"last_config"`
+	LastQueryRead  *string         `json:"last_query_read"`
+	LastQueryWrite *string         `json:"last_query_write"`
+}
+
+type pathHost struct {
+	Host string `path:"host"`
+}
+
+func (a *api) viewHost(ctx context.Context, r pathHost) (answer, error) {
+	h, err := a.findHost(ctx, r.Host, noSuchHost)
+	if err != nil {
+		return answer{}, err
+	}
+	details := object(h.OsqueryInfo)
+	details["osquery_version"] = h.OsqueryVersion
+	return answer{"Node details is fetched successfully", hostView{
+		hostItem: a.viewHostItem(h), NodeKey: mask, NodeInfo: orNothing(h.NodeInfo), NetworkInfo: orList(h.NetworkInfo),
+		HostDetails: details, CloneOf: orNull(h.CloneOf), EnrolledOn: iso(h.EnrolledOn), LastEnrollment: iso(h.LastEnrollment),
+		LastStatus: iso(h.LastStatus), LastResult: iso(h.LastResult), LastConfig: iso(h.LastConfig),
+		LastQueryRead: iso(h.LastQueryRead), LastQueryWrite: iso(h.LastQueryWrite),
+	}}, nil
+}
+
+type platformCount struct {
+	Online  int `json:"online"`
+	Offline int `json:"offline"`
+}
+
+func (a *api) countHosts(ctx context.Context, _ nothing) (answer, error) {
+	counts, err := a.Hosts.Counts(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	data := map[string]platformCount{}
+	for _, platform := range []string{"windows", "linux", "darwin"} {
+		data[platform] = platformCount(counts[platform])
+	}
+	return answer{"Successfully fetched the nodes status count", data}, nil
+}
+
+// findHost finds a host by id or identifier; one that cannot be seen is NotFound
+// in the endpoint's own words.
+func (a *api) findHost(ctx context.Context, identifierOrID, unknown string) (*hosts.Host, error) {
+	host, err := a.Hosts.Find(ctx, identifierOrID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.NotFound, "%s", unknown)
+	}
+	return host, err
+}
+
+// hostArgs name a host in a body; the identifier wins.
+type hostArgs struct {
+	HostIdentifier string `arg:"host_identifier"`
+	NodeID         *int64 `arg:"node_id"`
+}
+
+// argHost finds the host that a body names. neither and unknown are the
+// endpoint's words for the two failures.
+func (a *api) argHost(ctx context.Context, args hostArgs, neither, unknown string) (*hosts.Host, error) {
+	switch {
+	case args.HostIdentifier != "":
+		return a.findHost(ctx, args.HostIdentifier, unknown)
+	case args.NodeID != nil:
+		return a.findHost(ctx, strconv.FormatInt(*args.NodeID, 10), unknown)
+	}
+	return nil, fault.New(fault.Invalid, "%s", neither)
+}

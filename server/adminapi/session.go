@@ -1,0 +1,74 @@
+package adminapi
+
+import (
+	"context"
+
+	"muster/server/accounts"
+	"muster/server/fault"
+)
+
+type loginRequest struct {
+	Username string `arg:"username"`
+	Password string `arg:"password"`
+}
+
+// Check refuses what is missing, in the original's words (reference 1.1).
+func (r *loginRequest) Check() error {
+	if r.Username == "" || r.Password == "" {
+		return fault.New(fault.Invalid, "Username and/or Password is/are missing!")
+	}
+	return nil
+}
+
+// loginAnswer has the token under both names: the document's and the one that
+// the published clients read.
+type loginAnswer struct {
+	Status       string `json:"status"`
+	Message      string `json:"message"`
+	XAccessToken string `json:"x-access-token"`
+	Token        string `json:"token"`
+}
+
+func (a *api) login(ctx context.Context, r loginRequest) (loginAnswer, error) {
+	c := callerOf(ctx)
+	token, err := a.Accounts.Login(ctx, accounts.Login{Username: r.Username, Password: r.Password, Address: c.address, UserAgent: c.agent})
+	if err != nil {
+		return loginAnswer{}, err
+	}
+	return loginAnswer{Status: "success", Message: "user logged in successfully", XAccessToken: token, Token: token}, nil
+}
+
+type nothing struct{}
+
+func (a *api) logout(ctx context.Context, _ nothing) (answer, error) {
+	c := callerOf(ctx)
+	if err := a.Accounts.Logout(ctx, c.token, c.address); err != nil {
+		return answer{}, err
+	}
+	return answer{message: "user logged out successfully"}, nil
+}
+
+type changePasswordRequest struct {
+	Old     string `arg:"old_password,required"`
+	New     string `arg:"new_password,required"`
+	Confirm string `arg:"confirm_new_password,required"`
+}
+
+func (a *api) changePassword(ctx context.Context, r changePasswordRequest) (answer, error) {
+	c := callerOf(ctx)
+	err := a.Accounts.ChangePassword(ctx, accounts.ChangePassword{
+		Account: c.account, Old: r.Old, New: r.New, Confirm: r.Confirm, Address: c.address,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{message: "password is updated successfully"}, nil
+}
+
+type versionView struct {
+	Version string `json:"version"`
+}
+
+func (a *api) version(context.Context, nothing) (answer, error) {
+	return answer{"Successfully fetched the version of the server", versionView{a.Version}}, nil
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"muster/server/bus"
+	"muster/server/jobs"
+	"muster/server/results"
+)
+
+// background runs everything that goes on beside requests, until ctx ends, and
+// returns when all of it has finished what it was doing.
+func (a *app) background(ctx context.Context) {
+	var working sync.WaitGroup
+	if replicated, ok := a.bus.(*bus.Replicated); ok {
+		working.Go(func() { replicated.Run(ctx) })
+	}
+	for _, run := range []func(context.Context){
+		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run,
+	} {
+		working.Go(func() { run(ctx) })
+	}
+	working.Go(func() { jobs.New(a.db, a.log, time.Now).Run(ctx, a.works()...) })
+	working.Wait()
+}
+
+// works is the periodic work that one replica does for all.
+func (a *app) works() []jobs.Work {
+	return []jobs.Work{
+		{Name: "partitions", Interval: 6 * time.Hour, Run: a.results.EnsurePartitions},
+		{Name: "retention", Interval: time.Hour, Run: a.retain},
+		{Name: "carves", Interval: time.Minute, Run: a.carves.Expire},
+		{Name: "sessions", Interval: time.Hour, Run: a.accounts.Purge},
+		{Name: "hosts", Interval: time.Hour, Run: a.hosts.Purge},
+	}
+}
+
+// retain deletes what is older than the settings say.
+func (a *app) retain(ctx context.Context) error {
+	keep, err := results.Retention(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	before := keep.Before(time.Now())
+	if err := a.results.Purge(ctx, before); err != nil || before.Live.IsZero() {
+		return err
+	}
+	return a.distributed.Purge(ctx, before.Live)
+}

@@ -1,0 +1,146 @@
+package httpkit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"muster/server/fault"
+)
+
+// maxDepth bounds how deep arrays and objects of a JSON body may nest.
+const maxDepth = 64
+
+// argument is what a request says under one name: texts of a query string or a
+// form, or a JSON value (nil for null).
+type argument struct {
+	texts  []string
+	json   any
+	isJSON bool
+}
+
+// arguments gathers the query string and the body of any verb; where both name
+// an argument, the body wins.
+func arguments(r *http.Request) (map[string]argument, error) {
+	args := map[string]argument{}
+	addTexts(args, r.URL.Query())
+	body, err := readBody(r)
+	if err != nil || len(body) == 0 {
+		return args, err
+	}
+	return args, addBody(args, body, r.Header.Get("Content-Type"))
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, fault.Wrap(err, fault.Invalid, "The request body is larger than %d bytes", tooLarge.Limit)
+	case err != nil:
+		return nil, fault.Wrap(err, fault.Invalid, "The request body cannot be read")
+	}
+	return bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))), nil
+}
+
+// addBody reads the body by its content type. A body that is not called JSON but
+// is an object all the same counts as JSON: curl -d calls everything a form.
+func addBody(args map[string]argument, body []byte, contentType string) error {
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		media = ""
+	}
+	isJSON := media == "application/json" || strings.HasSuffix(media, "+json")
+	if isJSON || body[0] == '{' {
+		object, err := parseObject(body)
+		if err == nil {
+			for name, value := range object {
+				args[name] = argument{json: value, isJSON: true}
+			}
+			return nil
+		}
+		if isJSON {
+			return err
+		}
+	}
+	switch media {
+	case "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return fault.Wrap(err, fault.Invalid, "Failed to decode the form")
+		}
+		addTexts(args, form)
+	case "multipart/form-data":
+		form, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(int64(len(body)))
+		if err != nil {
+			return fault.Wrap(err, fault.Invalid, "Failed to decode the form")
+		}
+		defer func() { _ = form.RemoveAll() }()
+		addTexts(args, form.Value)
+	}
+	return nil
+}
+
+func addTexts(args map[string]argument, values map[string][]string) {
+	for name, texts := range values {
+		args[name] = argument{texts: texts}
+	}
+}
+
+// parseObject decodes one JSON object (or null, which counts as an empty one).
+// Numbers stay json.Number, so that none loses digits.
+func parseObject(body []byte) (map[string]any, error) {
+	if depth(body) > maxDepth {
+		return nil, fault.New(fault.Invalid, "Failed to decode JSON object: it nests deeper than %d levels", maxDepth)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var object map[string]any
+	if err := decoder.Decode(&object); err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "Failed to decode JSON object: %s", jsonProblem(err))
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, fault.New(fault.Invalid, "Failed to decode JSON object: something follows it")
+	}
+	return object, nil
+}
+
+func jsonProblem(err error) string {
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrongType):
+		return "the body is not an object"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it ends too early"
+	}
+	return err.Error()
+}
+
+// depth measures nesting without decoding, so that a hostile body costs one pass.
+func depth(body []byte) int {
+	level, deepest, inString := 0, 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			level++
+			deepest = max(deepest, level)
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return deepest
+}

@@ -1,0 +1,147 @@
+package results
+
+import (
+	"context"
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"muster/server/fault"
+)
+
+// midnight is how near to a change of day keys are claimed for both days. Two
+// replicas that take the same line at that moment, one before it and one after
+// it, meet on one of them; so it covers what their clocks may differ by.
+const midnight = 5 * time.Minute
+
+// dataException is the class of PostgreSQL's errors about values.
+const dataException = "22"
+
+// claimSQL remembers keys and returns those that nobody had, once for each day
+// that they are claimed for. OFFSET 0 keeps the look at earlier days an index
+// probe for each key, whatever the planner thinks of a table that was just made.
+const claimSQL = `INSERT INTO result_lines (line_key, day)
+SELECT k.line_key, d.day FROM unnest($1::bytea[]) AS k (line_key), unnest($2::bigint[]) AS d (day)
+WHERE NOT EXISTS (SELECT 1 FROM result_lines known WHERE known.line_key = k.line_key AND known.day >= $3 AND known.day < $4 OFFSET 0)
+ORDER BY k.line_key, d.day
+ON CONFLICT DO NOTHING RETURNING line_key`
+
+const rowsSQL = `INSERT INTO results (received_at, host_id, name, action, columns, decorations, unix_time, epoch, counter)
+SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])`
+
+const statusSQL = `INSERT INTO status_logs (received_at, host_id, severity, filename, line, message, version, decorations, unix_time)
+SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[])`
+
+// postgres stores batches with one statement for each table: the columns travel
+// as arrays in binary, built here in buffers that are used again.
+type postgres struct {
+	pool *pgxpool.Pool
+	keys []array
+	rows []array
+	logs []array
+}
+
+func (p *postgres) store(ctx context.Context, b *batch) error {
+	err := pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+		conn := tx.Conn().PgConn()
+		if err := p.claim(ctx, conn, b); err != nil {
+			return err
+		}
+		return p.insert(ctx, conn, b)
+	})
+	if strings.HasPrefix(stateOf(err), dataException) {
+		return fault.Wrap(err, fault.Unprocessable, "The report holds text that cannot be stored")
+	}
+	return err
+}
+
+// claim marks the lines whose keys were new on every day they are claimed for.
+func (p *postgres) claim(ctx context.Context, conn *pgconn.PgConn, b *batch) error {
+	first := dayOf(time.UnixMicro(b.at).Add(-midnight))
+	last := dayOf(time.UnixMicro(b.at).Add(midnight))
+	p.keys = reuse(p.keys, pgtype.ByteaOID, pgtype.Int8OID)
+	for _, line := range b.unique {
+		p.keys[0].bytes(b.lines[line].Key[:])
+	}
+	for day := first; day <= last; day++ {
+		p.keys[1].int(day)
+	}
+	params := [][]byte{p.keys[0].param(), p.keys[1].param(), bigint(first - dedupDays), bigint(first)}
+	got := conn.ExecParams(ctx, claimSQL, params, []uint32{pgtype.ByteaArrayOID, pgtype.Int8ArrayOID, pgtype.Int8OID, pgtype.Int8OID},
+		binaryFormat, binaryFormat)
+	claims := make([]int64, len(b.lines))
+	for got.NextRow() {
+		if line := b.find(got.Values()[0]); line >= 0 {
+			claims[line]++
+			b.fresh[line] = claims[line] == last-first+1
+		}
+	}
+	_, err := got.Close()
+	return err
+}
+
+// insert sends the rows and the status messages of the new lines in one trip.
+func (p *postgres) insert(ctx context.Context, conn *pgconn.PgConn, b *batch) error {
+	p.rows = reuse(p.rows, pgtype.Int8OID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID,
+		pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID)
+	p.logs = reuse(p.logs, pgtype.Int8OID, pgtype.Int8OID, pgtype.TextOID, pgtype.Int8OID, pgtype.TextOID,
+		pgtype.TextOID, pgtype.TextOID, pgtype.Int8OID)
+	for i, line := range b.lines {
+		if !b.fresh[i] {
+			continue
+		}
+		for k := range line.Entries {
+			p.row(&line.Entries[k])
+		}
+		if line.Status != nil {
+			p.status(line.Status)
+		}
+	}
+	trip := &pgconn.Batch{}
+	queueInsert(trip, rowsSQL, b.at, p.rows)
+	queueInsert(trip, statusSQL, b.at, p.logs)
+	_, err := conn.ExecBatch(ctx, trip).ReadAll()
+	return err
+}
+
+func (p *postgres) row(e *Entry) {
+	p.rows[0].int(e.HostID)
+	p.rows[1].text(e.Name)
+	p.rows[2].text(e.Action)
+	p.rows[3].bytes(e.Columns)
+	p.rows[4].bytes(e.Decorations)
+	p.rows[5].int(e.UnixTime)
+	p.rows[6].int(e.Epoch)
+	p.rows[7].int(e.Counter)
+}
+
+func (p *postgres) status(s *Status) {
+	p.logs[0].int(s.HostID)
+	p.logs[1].int(s.Severity)
+	p.logs[2].text(s.Filename)
+	p.logs[3].int(s.Line)
+	p.logs[4].text(s.Message)
+	p.logs[5].text(s.Version)
+	p.logs[6].bytes(s.Decorations)
+	p.logs[7].int(s.UnixTime)
+}
+
+// queueInsert adds the statement to the trip unless its columns are empty.
+func queueInsert(trip *pgconn.Batch, sql string, at int64, columns []array) {
+	if columns[0].count == 0 {
+		return
+	}
+	params, oids := [][]byte{bigint(at)}, []uint32{pgtype.Int8OID}
+	for i := range columns {
+		params = append(params, columns[i].param())
+		oids = append(oids, columns[i].arrayOID())
+	}
+	trip.ExecParams(sql, params, oids, binaryFormat, binaryFormat)
+}
+
+func bigint(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }

@@ -1,0 +1,112 @@
+package schedule
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+
+	"muster/server/fault"
+	"muster/server/hosts"
+)
+
+// Config is what an agent gets, byte for byte. It is shared: do not modify it.
+type Config struct {
+	// Plain is for agents that know no etag: a compact JSON object.
+	Plain []byte
+	// WithETag is Plain with the ETag as its last top-level member. Last, because
+	// the agent takes it out again and would move the last member into a gap.
+	WithETag []byte
+	// ETag stands for exactly these Plain bytes.
+	ETag string
+}
+
+func newConfig(plain []byte) Config {
+	sum := sha256.Sum256(plain)
+	c := Config{Plain: plain, ETag: hex.EncodeToString(sum[:16])}
+	c.WithETag = make([]byte, 0, len(plain)+etagBytes)
+	c.WithETag = append(c.WithETag, plain[:len(plain)-1]...)
+	c.WithETag = append(c.WithETag, `,"etag":"`+c.ETag+`"}`...)
+	return c
+}
+
+// etagBytes is what the etag adds to a config.
+const etagBytes = len(`,"etag":"00000000000000000000000000000000"`)
+
+// ConfigFor returns the config of a host: options, the platform's default config and
+// the packs that share a tag with it. Hosts of one platform, architecture and choice
+// of packs get the same bytes, in every replica.
+//
+// It reads memory only, and allocates nothing once a host of the group has asked.
+// The config is valid and never empty: when what is stored cannot be assembled, it is
+// what the group got last, or what is left without the packs that are in the way,
+// and an error is logged. Faults: Busy before Load.
+func (s *Store) ConfigFor(_ context.Context, h *hosts.Host) (Config, error) {
+	now := s.current.Load()
+	if now == nil {
+		return Config{}, errNotLoaded
+	}
+	var room [256]byte
+	c := now.configFor(family(h.Platform), architecture(h.Arch))
+	key := now.appendKey(room[:0], c, h)
+	if found := now.cache.find(key); found != nil {
+		return found.Config, nil
+	}
+	return now.first(string(key), c, h), nil
+}
+
+// first is for the first host of a group. It is a function of its own so that the
+// key of the usual way stays off the heap.
+func (s *snapshot) first(key string, c *platformConfig, h *hosts.Host) Config {
+	return s.cache.get(key, func() *rendered { return s.render(key, c, h) }).Config
+}
+
+var errNotLoaded = fault.New(fault.Busy, "The configuration is not loaded yet")
+
+// render assembles the config of a group, h being one of its hosts.
+func (s *snapshot) render(key string, c *platformConfig, h *hosts.Host) *rendered {
+	platform := family(h.Platform)
+	packs := s.packsFor(platform, h.Tags)
+	plain := c.assemble(packs)
+	err := validForAll(plain)
+	if err == nil {
+		return &rendered{Config: newConfig(plain), healthy: true}
+	}
+	log := s.log.With("platform", platform, "arch", c.arch, "tags", h.Tags, "error", err)
+	if last := s.cache.lastGood[key]; last != nil {
+		log.Error("a config cannot be used; its hosts keep the last good one")
+		return &rendered{Config: newConfig(last)}
+	}
+	for len(packs) > 0 {
+		at := largest(packs)
+		log.Error("a config cannot be used; a pack is left out", "pack", packs[at].Name)
+		packs = slices.Delete(packs, at, at+1)
+		if plain = c.assemble(packs); validForAll(plain) == nil {
+			return &rendered{Config: newConfig(plain)}
+		}
+	}
+	log.Error("a config cannot be used even without packs; the default that ships is served")
+	return &rendered{Config: newConfig(newPlatformConfig(0, platform, shippedArch, s.shipped[platform].document, nil).assemble(nil))}
+}
+
+// validForAll leaves room for the etag in the size.
+func validForAll(plain []byte) error {
+	if err := Validate(plain); err != nil {
+		return err
+	}
+	if len(plain)+etagBytes > MaxSize {
+		return fault.New(fault.Unprocessable, "the config leaves no room for its etag")
+	}
+	return nil
+}
+
+// largest finds the pack to leave out: the same one in every replica.
+func largest(packs []renderedPack) int {
+	at := 0
+	for i, p := range packs {
+		if len(p.json) > len(packs[at].json) {
+			at = i
+		}
+	}
+	return at
+}

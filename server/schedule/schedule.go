@@ -1,0 +1,100 @@
+// Package schedule knows what hosts should run: packs, default configs and options,
+// and assembles from them the osquery config of a host (esp-api 2.5, osquery-tls 2).
+//
+// It writes the tables packs, pack_tags and configs and the settings options and
+// schedule_shipped. It does not know how a config is asked for or sent, nor what
+// the queries find.
+//
+// Agents throw their schedule away before they parse a new config, so a config is
+// validated before any agent gets it. What cannot be used is left out, or served as
+// it last was, and said in the log: never an empty config.
+package schedule
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"muster/server/bus"
+	"muster/server/database"
+)
+
+// topic is the hint that packs, configs or options changed.
+const topic = "schedule"
+
+// Options are the adjustable parts of a Store; zero values are defaults.
+type Options struct {
+	// Now is the clock.
+	Now func() time.Time
+	// Poll is how often the database is looked at in case a hint was lost: 30 s.
+	Poll time.Duration
+	// CacheBytes bounds the memory of rendered configs: 64 MiB.
+	CacheBytes int
+}
+
+// Store assembles configs. It is safe for concurrent use.
+type Store struct {
+	db         *database.DB
+	bus        bus.Bus
+	log        *slog.Logger
+	now        func() time.Time
+	poll       time.Duration
+	cacheBytes int
+
+	loading sync.Mutex // one refresh at a time
+	current atomic.Pointer[snapshot]
+}
+
+// New returns a store that serves nothing until Load.
+func New(db *database.DB, hints bus.Bus, log *slog.Logger, o Options) *Store {
+	s := &Store{db: db, bus: hints, log: log, now: o.Now, poll: o.Poll, cacheBytes: o.CacheBytes}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.poll <= 0 {
+		s.poll = 30 * time.Second
+	}
+	if s.cacheBytes <= 0 {
+		s.cacheBytes = 64 << 20
+	}
+	return s
+}
+
+// Load installs the packs and configs that ship with the server and reads what is
+// stored. Faults: those of the database; then nothing is served.
+func (s *Store) Load(ctx context.Context) error {
+	if err := s.install(ctx); err != nil {
+		return err
+	}
+	return s.refresh(ctx)
+}
+
+// Run keeps what is served fresh until ctx ends. While the database cannot be
+// reached, what was read last stays in use.
+func (s *Store) Run(ctx context.Context) {
+	wake, stop := s.bus.Subscribe(topic)
+	defer stop()
+	ticker := time.NewTicker(s.poll)
+	defer ticker.Stop()
+	for {
+		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("the schedule cannot be read again; the last one stays in use", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+		case <-ticker.C:
+		}
+	}
+}
+
+// changed follows a commit: this process sees it at once, the others by the hint.
+func (s *Store) changed(ctx context.Context) {
+	if err := s.refresh(ctx); err != nil {
+		s.log.Warn("the schedule cannot be read again; the last one stays in use", "error", err)
+	}
+	s.bus.Publish(topic)
+}
