@@ -31,7 +31,6 @@ func (a *app) works() []jobs.Work {
 	return []jobs.Work{
 		{Name: "partitions", Interval: 6 * time.Hour, Run: a.results.EnsurePartitions},
 		{Name: "retention", Interval: time.Hour, Run: a.retain},
-		{Name: "carves", Interval: time.Minute, Run: a.carves.Expire},
 		{Name: "sessions", Interval: time.Hour, Run: a.accounts.Purge},
 		{Name: "hosts", Interval: time.Hour, Run: a.hosts.Purge},
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -76,9 +75,23 @@ func (a *app) welcome(w io.Writer, created bool, password string) error {
 		secretFile = ""
 	}
 	return welcomeText.Execute(w, map[string]any{
-		"URL": a.publicURL(a.cfg.Listen), "Agents": strings.TrimPrefix(a.publicURL(a.agentListen()), "https://"),
-		"Created": created, "Password": password, "CA": caFile, "Secret": secretFile, "Data": a.cfg.Data,
+		"URL": a.publicURL(a.agentName(), a.cfg.Listen), "Agents": strings.TrimPrefix(a.publicURL(a.agentName(), a.agentListen()), "https://"),
+		"Flags":   a.clientFlags(),
+		"Created": created, "Password": password, "CA": caFile, "Secret": secretFile,
 	})
+}
+
+// clientFlags are what the tools on this machine must be told when the server does
+// not run with the defaults.
+func (a *app) clientFlags() string {
+	flags := ""
+	if filepath.Clean(a.cfg.Data) != "data" {
+		flags += " --data " + a.cfg.Data
+	}
+	if own := localURL(a.cfg.Listen); own != localURL(":8443") {
+		flags += " --server " + own
+	}
+	return flags
 }
 
 func (a *app) agentListen() string {
@@ -88,17 +101,30 @@ func (a *app) agentListen() string {
 	return a.cfg.Listen
 }
 
-// publicURL is the address that people are told: the first host name of the
-// certificate that is not only this machine's own idea of itself.
-func (a *app) publicURL(listen string) string {
+// publicURL is the address of a listener by a name that the certificate has.
+func (a *app) publicURL(name, listen string) string {
 	_, port, _ := net.SplitHostPort(listen)
-	name := "localhost"
-	if names := a.certs.Leaf().DNSNames; len(a.cfg.Hostnames) > 0 {
-		name = a.cfg.Hostnames[0]
-	} else if len(names) > 0 {
-		name = names[0]
+	return "https://" + net.JoinHostPort(name, port)
+}
+
+// agentName is the name that other machines reach this one by: the first that was
+// configured, else what the machine calls itself.
+func (a *app) agentName() string {
+	if len(a.cfg.Hostnames) > 0 {
+		return a.cfg.Hostnames[0]
 	}
-	return fmt.Sprintf("https://%s", net.JoinHostPort(name, port))
+	leaf := a.certs.Leaf()
+	for _, name := range leaf.DNSNames {
+		if name != "localhost" && !strings.HasPrefix(name, "*.") {
+			return name
+		}
+	}
+	for _, address := range leaf.IPAddresses {
+		if !address.IsLoopback() {
+			return address.String()
+		}
+	}
+	return "localhost"
 }
 
 var welcomeText = template.Must(template.New("welcome").Parse(`
@@ -113,8 +139,8 @@ Muster is ready.
    (the certificate is signed by {{.CA}})
 
 2. Start simulated agents, and ask them something:
-     go run ./server agents --data {{.Data}} --count 25
-     go run ./server query --data {{.Data}} "select * from users"
+     go run ./server agents{{.Flags}} --count 25
+     go run ./server query{{.Flags}} "select * from users"
 
 3. Enrol a real osqueryd: copy {{.CA}} to /etc/osquery/muster-ca.pem
    and {{if .Secret}}{{.Secret}}{{else}}an enrol secret (muster secret add){{end}} to /etc/osquery/enroll_secret, and start it with

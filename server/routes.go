@@ -28,7 +28,7 @@ func (a *app) mainRoutes() http.Handler {
 	}
 	a.healthRoutes(mux)
 	mux.Handle("GET /metrics", a.signedIn(a.metrics.handler()))
-	mux.Handle("/", web.Handler())
+	mux.Handle("/", web.Handler(versionText()))
 	if a.cfg.AgentListen == "" {
 		a.door.Mount(mux)
 	}

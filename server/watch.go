@@ -87,14 +87,14 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// watch follows the stream to its end, or to ctx's. A stream that breaks off is
+// watch follows the stream to its end, or to ctx's, whose error it returns. A stream that breaks off is
 // opened again: the server may have been restarted.
 func (w *watcher) watch(ctx context.Context, c *client) error {
 	for failures := 0; ; failures++ {
 		before := len(w.seen)
 		err := w.connection(ctx, c)
-		if w.done || ctx.Err() != nil {
-			return nil
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if len(w.seen) > before {
 			failures = 0

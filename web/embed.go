@@ -2,7 +2,7 @@
 // how to enrol an agent and how to ask a question.
 //
 // It writes no table and knows no feature. The page asks GET /readyz like any
-// other client; from the answer's JSON it shows the member version, if there is one.
+// other client and goes by its status.
 package web
 
 import (
@@ -10,12 +10,17 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"html"
 	"io/fs"
 	"mime"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 )
+
+// versionPlace is where the page names the version.
+const versionPlace = "<!--version-->"
 
 //go:embed index.html assets
 var files embed.FS
@@ -35,8 +40,8 @@ var types = map[string]string{
 // Handler serves the start page at / and its files below /assets/, to GET and
 // HEAD, each with an ETag and a strict content policy. Everything else is 404 or
 // 405 with a line of text that is no JSON, so that an agent that strays here
-// keeps what it has.
-func Handler() http.Handler {
+// keeps what it has. The page names the version of the server, if one is given.
+func Handler(version ...string) http.Handler {
 	mux := http.NewServeMux()
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -46,6 +51,8 @@ func Handler() http.Handler {
 		pattern := "GET /" + name
 		if name == "index.html" {
 			pattern = "GET /{$}"
+			named := html.EscapeString(strings.Join(version, " "))
+			data = bytes.Replace(data, []byte(versionPlace), []byte(named), 1)
 		}
 		mux.Handle(pattern, page(name, data))
 		return err

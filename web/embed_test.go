@@ -132,3 +132,14 @@ func TestEveryScriptedElementIsOnThePage(t *testing.T) {
 		}
 	}
 }
+
+func TestThePageNamesTheVersion(t *testing.T) {
+	recorder := httptest.NewRecorder()
+	Handler("v1.2.3 <dirty>").ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
+	if page := recorder.Body.String(); !strings.Contains(page, ">v1.2.3 &lt;dirty&gt;<") || strings.Contains(page, versionPlace) {
+		t.Error("the version is missing or not escaped")
+	}
+	if page := body(t, ask(t, "GET", "/", nil)); strings.Contains(page, versionPlace) {
+		t.Error("without a version its place shows")
+	}
+}

@@ -180,6 +180,7 @@ func (a *Agent) newTransport(server *url.URL) *transport {
 	config := &tls.Config{
 		RootCAs: a.opt.RootCAs, ServerName: server.Hostname(),
 		MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true,
+		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}, // of OpenSSL before 3.5
 	}
 	if a.opt.ClientCertificate != nil {
 		config.Certificates = []tls.Certificate{*a.opt.ClientCertificate}

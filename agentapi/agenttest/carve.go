@@ -203,7 +203,7 @@ func (a *Agent) carverCall(ctx context.Context, e Endpoint, body func(key string
 		if err == nil {
 			return carverAnswer{stringOf(object.Get("session_id"))}, nil
 		}
-		a.failed(e, err)
+		a.failed(ctx, e, err)
 		if n >= attempts || ctx.Err() != nil {
 			return carverAnswer{}, err
 		}

@@ -47,7 +47,7 @@ func (a *Agent) nodeKey(ctx context.Context) (string, error) {
 		if errors.Is(err, ErrCrashed) || ctx.Err() != nil {
 			return "", err
 		}
-		a.failed(EndpointEnroll, err)
+		a.failed(ctx, EndpointEnroll, err)
 		if limit > 0 && n >= limit {
 			return "", ErrNoKey
 		}

@@ -58,7 +58,7 @@ func (a *Agent) callOnce(ctx context.Context, c call) (*fastjson.Object, error) 
 		err = a.judge(object)
 	}
 	if err != nil {
-		a.failed(c.endpoint, err)
+		a.failed(ctx, c.endpoint, err)
 		return nil, err
 	}
 	return object, nil
@@ -122,8 +122,12 @@ func (a *Agent) endpointURL(e Endpoint) (*url.URL, error) {
 	return a.server.Parse(a.flags.get(names[e]))
 }
 
-// failed notes a failure; the text goes to the test's log, not to the server.
-func (a *Agent) failed(e Endpoint, err error) {
+// failed notes a failure, unless the agent broke off itself. The text goes to the
+// test's log, not to the server.
+func (a *Agent) failed(ctx context.Context, e Endpoint, err error) {
+	if ctx.Err() != nil {
+		return
+	}
 	a.count.failures[e].Add(1)
 	a.log.Debug("agent request failed", "endpoint", e.String(), "error", err)
 }

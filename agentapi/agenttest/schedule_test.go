@@ -167,10 +167,10 @@ func TestFileEventsHappenWhereTheConfigLooks(t *testing.T) {
 func TestNumericsAreNumbersAndWhatIsMissingIsEmpty(t *testing.T) {
 	a, _ := newReference(t).agent(t, nil)
 	must(t, a.ApplyConfig([]byte(`{"options":{"logger_numerics":true},"schedule":{"n":{
-		"query":"select pid, path, null as nothing, 1.5 as half, count(*) as total from processes where pid = 1","interval":10}}}`)))
+		"query":"select pid, path, null as gone, 1.5 as half, count(*) as total from processes where pid = 1","interval":10}}}`)))
 	_, err := a.RunQueries(t.Context())
 	must(t, err)
-	want := map[string]any{"pid": 1.0, "path": "/usr/lib/systemd/systemd", "nothing": "", "half": 1.5, "total": 1.0}
+	want := map[string]any{"pid": 1.0, "path": "/usr/lib/systemd/systemd", "gone": "", "half": 1.5, "total": 1.0}
 	if diff := cmp.Diff(want, results(t, a)[0].Columns); diff != "" {
 		t.Error(diff)
 	}

@@ -29,7 +29,7 @@ func (a *Agent) FetchYARA(ctx context.Context, address string) ([]byte, error) {
 		err = fmt.Errorf("%w: status %d", errRefused, answer.status)
 	}
 	if err != nil {
-		a.failed(EndpointYARA, err)
+		a.failed(ctx, EndpointYARA, err)
 		return nil, err
 	}
 	return answer.body, nil

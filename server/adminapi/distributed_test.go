@@ -54,7 +54,7 @@ func TestDistributed(t *testing.T) {
 		w.expect("live", "GET", "/live/1", nil)
 		w.expect("live_list", "GET", "/live", nil)
 		w.expect("live_tasks", "GET", "/live/1/tasks", nil)
-		w.expect("live_tasks_page", "GET", "/live/1/tasks?start=1&limit=1&rows=false&state=pending,sent", nil)
+		w.expect("live_tasks_page", "GET", "/live/1/tasks?start=0&limit=1&rows=false&state=pending,answered", nil)
 		w.expect("live_cancel", "POST", "/live/1/cancel", nil)
 		w.expect("live_cancelled", "GET", "/live/1/tasks?state=cancelled&rows=0", nil)
 		w.expect("live_unknown", "GET", "/live/99", nil)

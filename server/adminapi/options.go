@@ -6,12 +6,13 @@ import (
 	"slices"
 )
 
+// viewOptions says "updated" as the document does, though nothing is.
 func (a *api) viewOptions(ctx context.Context, _ nothing) (answer, error) {
 	options, err := a.Schedule.Options(ctx)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{"options are fetched successfully", options}, nil
+	return answer{"options are updated successfully", options}, nil
 }
 
 type setOptions struct {

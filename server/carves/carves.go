@@ -1,10 +1,10 @@
 // Package carves keeps the files that hosts hand over: sessions, blocks, archives.
 //
-// It writes the tables carves, carve_blocks and carve_requests, and the folder
-// carves below the data folder (ID.part while blocks arrive, ID.tar, ID.zst or
-// ID.bin afterwards; names are made of ids only). It reads names and states of
-// the table hosts when it lists. It does not know who may see a carve, how blocks
-// travel, or what a live query is beyond its id.
+// It writes the tables carves, carve_blocks and carve_requests, and a folder
+// (ID.part while blocks arrive; ID.tar, ID.zst or ID.bin afterwards: names are
+// made of ids only). It reads names and states of the table hosts when it lists.
+// It does not know who may see a carve, how blocks travel, or what a live query
+// is beyond its id.
 //
 // What an agent is told was taken is on disk: a block's bytes are synced before
 // its row commits, and the row before Block returns. Blocks that arrive together
@@ -15,7 +15,6 @@ package carves
 
 import (
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -101,10 +100,10 @@ type Store struct {
 	finishing sync.Map // carve ids that this process is finishing
 }
 
-// New returns a store that keeps its files in the folder carves below dir. Call
-// Run as well: without it large carves are not finished and nothing expires.
+// New returns a store that keeps its files in dir, which is made when the first
+// carve starts and should hold nothing else. Call Run as well: without it large carves are not finished and nothing expires.
 func New(db *database.DB, dir string, log *slog.Logger, o Options) *Store {
-	s := &Store{db: db, dir: filepath.Join(dir, "carves"), log: log, options: o.withDefaults(), wake: make(chan struct{}, 1)}
+	s := &Store{db: db, dir: dir, log: log, options: o.withDefaults(), wake: make(chan struct{}, 1)}
 	s.sessions = sessions{known: map[string]*session{}, limit: s.options.Sessions}
 	s.commits = committer{store: s}
 	return s

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func (r *rig) again(options Options) *rig {
 		options.MinFree = 1
 	}
 	other := *r
-	other.Store = New(r.db, r.dir, slog.New(slog.DiscardHandler), options)
+	other.Store = New(r.db, filepath.Join(r.dir, "carves"), slog.New(slog.DiscardHandler), options)
 	return &other
 }
 

@@ -79,7 +79,7 @@ func read(r Report) answer {
 		}
 		return a
 	}
-	rows := bytes.TrimSpace(r.Rows)
+	rows := bytes.TrimSpace(bytes.ReplaceAll(r.Rows, []byte{0}, nil))
 	switch {
 	case len(rows) == 0 || string(rows) == "null" || string(rows) == `""`:
 		a.state = Empty

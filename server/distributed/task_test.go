@@ -382,8 +382,8 @@ func TestBusyWhenTooMuchWaits(t *testing.T) {
 	for host := range int64(16) {
 		group.Go(func() { refused <- small.Answer(t.Context(), host+1, []distributed.Report{rows(id, "x")}) })
 	}
-	// At most one waits in a transaction and two in the queue: the rest is refused at once.
-	for range 13 {
+	// At most two wait for their transaction and two in the queue: the rest is refused at once.
+	for range 12 {
 		if err := <-refused; !fault.Is(err, fault.Busy) {
 			t.Errorf("refused with %v", err)
 		}

@@ -198,7 +198,7 @@ func TestASlowWatcherDelaysNobody(t *testing.T) {
 func TestLargeAnswers(t *testing.T) {
 	each(t, 4, func(t *testing.T, f *fleet) {
 		id := f.launch(t)
-		large := strings.Repeat("é'\\", 1<<20)
+		large := strings.Repeat("é'\\", 1<<17)
 		for host := int64(1); host <= 3; host++ {
 			f.answer(t, host, rows(id, large, fmt.Sprint(host)))
 		}

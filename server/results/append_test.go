@@ -251,7 +251,7 @@ func TestHints(t *testing.T) {
 	})
 }
 
-func TestADatabaseThatIsGoneIsBusy(t *testing.T) {
+func TestADatabaseThatIsGoneFailsTheCaller(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		s, _ := running(t, db, Options{})
 		_ = db.Close()

@@ -22,6 +22,10 @@ const midnight = 5 * time.Minute
 // dataException is the class of PostgreSQL's errors about values.
 const dataException = "22"
 
+// beginSQL keeps the planner from compiling claimSQL: its many index probes look
+// dear enough for that, and compiling takes longer than they do.
+const beginSQL = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off"
+
 // claimSQL remembers keys and returns those that nobody had, once for each day
 // that they are claimed for. OFFSET 0 keeps the look at earlier days an index
 // probe for each key, whatever the planner thinks of a table that was just made.
@@ -47,7 +51,7 @@ type postgres struct {
 }
 
 func (p *postgres) store(ctx context.Context, b *batch) error {
-	err := pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{BeginQuery: beginSQL}, func(tx pgx.Tx) error {
 		conn := tx.Conn().PgConn()
 		if err := p.claim(ctx, conn, b); err != nil {
 			return err

@@ -72,16 +72,21 @@ func TestActivitySearch(t *testing.T) {
 }
 
 func TestASearchSurvivesRowsThatJSONFunctionsRefuse(t *testing.T) {
-	for _, columns := range []string{`{"a":"x\u0000y","b":"needle"}`, `{"a":"\ud800","b":"needle"}`, `not JSON, but a needle`, `["needle"]`} {
-		dbtest.Each(t, func(t *testing.T, db *database.DB) {
-			s, _ := running(t, db, Options{})
-			report(t, s, Entry{HostID: 1, Name: "q", Action: "added"}, columns, `{"a":"Needle"}`, `{"a":"hay"}`)
-			rows, count, _, err := s.Activity(t.Context(), ActivityFilter{HostID: 1, Name: "q", Search: "needle"})
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		s, _ := running(t, db, Options{})
+		for name, columns := range map[string]string{
+			"an escaped NUL":   `{"a":"x\u0000y","b":"needle"}`,
+			"half a surrogate": `{"a":"\ud800","b":"needle"}`,
+			"not JSON":         `not JSON, but a needle`,
+			"an array":         `["needle"]`,
+		} {
+			report(t, s, Entry{HostID: 1, Name: name, Action: "added"}, columns, `{"a":"Needle"}`, `{"a":"hay"}`)
+			rows, count, _, err := s.Activity(t.Context(), ActivityFilter{HostID: 1, Name: name, Search: "needle"})
 			if err != nil || count != 2 || len(rows) != 2 {
-				t.Errorf("%s: %d rows, count %d, %v", columns, len(rows), count, err)
+				t.Errorf("%s: %d rows, count %d, %v", name, len(rows), count, err)
 			}
-		})
-	}
+		}
+	})
 }
 
 func TestActivityPages(t *testing.T) {
@@ -112,8 +117,8 @@ func TestActivityPages(t *testing.T) {
 		if diff := cmp.Diff([]string{`{"n":"100"}`, `{"n":"99"}`, `{"n":"98"}`}, page("", 49, 3)); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{`{"n":"39"}`, `{"n":"19"}`}, page("9", 20, 0)[5:7]); diff == "" {
-			t.Error("the search is not applied to pages")
+		if diff := cmp.Diff([]string{`{"n":"39"}`, `{"n":"29"}`}, page("9", 20, 2)); diff != "" {
+			t.Error(diff)
 		}
 		if n := len(page("", 0, 0)); n != DefaultLimit {
 			t.Errorf("no limit gives %d rows", n)

@@ -141,10 +141,10 @@ func (s *Store) refreshAfter(t *testing.T, db *database.DB) {
 }
 
 func TestTheCacheIsBounded(t *testing.T) {
-	const limit = 256 << 10
+	const limit, groups = 128 << 10, 32
 	s := loaded(t, dbtest.Open(t, database.SQLite), Options{CacheBytes: limit})
 	var p Pack
-	for i := range 64 {
+	for i := range groups {
 		p = parsed(t, "p", `{"queries":{"q":{"query":"x"}}}`)
 		p.Name, p.Tags = fmt.Sprintf("p%02d", i), []string{fmt.Sprintf("t%02d", i)}
 		if _, err := s.AddPack(t.Context(), p); err != nil {
@@ -152,7 +152,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 		}
 	}
 	for range 2 {
-		for i := range 64 {
+		for i := range groups {
 			h := host(linux, "x86_64", fmt.Sprintf("t%02d", i))
 			if got := packNames(t, s, h); got != fmt.Sprintf("p%02d", i) {
 				t.Fatalf("host %d runs %q", i, got)
@@ -168,7 +168,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	if held > limit || held == 0 {
 		t.Errorf("%d bytes of last good configs", held)
 	}
-	for i := range 64 {
+	for i := range groups {
 		configOf(t, s, host(linux, "x86_64", fmt.Sprintf("t%02d", i)))
 	}
 	held = 0

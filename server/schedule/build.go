@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"log/slog"
+	"maps"
 	"slices"
 
 	"muster/server/database"
@@ -77,12 +78,11 @@ func (b builder) lastPack(id int64) *renderedPack {
 
 func (b builder) readConfigs(rows []configRow) {
 	for _, row := range rows {
-		where := "config/" + row.Platform + "/" + row.Arch + "/" + row.Type
-		c, err := b.config(row, where)
+		c, err := b.config(row)
 		if err != nil {
 			b.log.Error("a stored config cannot be used; agents get its last good form, or the default",
 				"platform", row.Platform, "arch", row.Arch, "type", row.Type, "error", err)
-			if c = b.lastConfig(row); c == nil {
+			if c = b.lastGoodConfig(row.ID); c == nil {
 				continue
 			}
 		}
@@ -93,41 +93,60 @@ func (b builder) readConfigs(rows []configRow) {
 	}
 }
 
-func (b builder) config(row configRow, where string) (*platformConfig, error) {
-	d, err := readDocument(where, []byte(row.Document))
+// config renders a stored config, unless it and the options are those of last time.
+func (b builder) config(row configRow) (*platformConfig, error) {
+	if last := b.lastConfig(row.ID); last != nil && last.row == row && b.sameOptions() {
+		return last, nil
+	}
+	d, err := readDocument("config/"+row.Platform+"/"+row.Arch+"/"+row.Type, []byte(row.Document))
 	if err != nil {
 		return nil, err
 	}
-	c := newPlatformConfig(row.ID, row.Platform, row.Arch, d, b.next.stored)
+	c := newPlatformConfig(row, d, b.next.stored)
 	return c, Validate(c.assemble(nil))
 }
 
-// lastConfig renders the last good form anew: the options may have changed.
-func (b builder) lastConfig(row configRow) *platformConfig {
+func (b builder) sameOptions() bool {
+	return b.last != nil && maps.Equal(b.last.stored, b.next.stored)
+}
+
+func (b builder) lastConfig(id int64) *platformConfig {
 	if b.last == nil {
 		return nil
 	}
-	for _, c := range b.last.configs {
-		if c.id == row.ID {
-			again := newPlatformConfig(c.id, c.platform, c.arch, c.document, b.next.stored)
-			if Validate(again.assemble(nil)) == nil {
-				return again
-			}
-			return c
-		}
+	at := slices.IndexFunc(b.last.configs, func(c *platformConfig) bool { return c.row.ID == id })
+	if at < 0 {
+		return nil
 	}
-	return nil
+	return b.last.configs[at]
+}
+
+// lastGoodConfig renders the last good form anew: the options may have changed.
+func (b builder) lastGoodConfig(id int64) *platformConfig {
+	last := b.lastConfig(id)
+	if last == nil || b.sameOptions() {
+		return last
+	}
+	again := newPlatformConfig(last.row, last.document, b.next.stored)
+	if Validate(again.assemble(nil)) != nil {
+		return last
+	}
+	return again
 }
 
 // shippedConfig is what hosts of a platform get when nothing usable is stored.
 func (b builder) shippedConfig(platform string) *platformConfig {
+	if b.sameOptions() {
+		return b.last.shipped[platform]
+	}
 	d, err := readDocument("config/"+platform, shippedDocument(platform))
 	if err != nil {
 		b.log.Error("a config that ships with the server cannot be read", "platform", platform, "error", err)
 	}
-	c := newPlatformConfig(0, platform, shippedArch, d, b.next.stored)
+	row := configRow{Platform: platform, Arch: shippedArch, Type: shippedType}
+	c := newPlatformConfig(row, d, b.next.stored)
 	if Validate(c.assemble(nil)) != nil {
-		c = newPlatformConfig(0, platform, shippedArch, d, nil)
+		c = newPlatformConfig(row, d, nil)
 	}
 	return c
 }

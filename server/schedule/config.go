@@ -72,7 +72,7 @@ func (s *snapshot) render(key string, c *platformConfig, h *hosts.Host) *rendere
 	if err == nil {
 		return &rendered{Config: newConfig(plain), healthy: true}
 	}
-	log := s.log.With("platform", platform, "arch", c.arch, "tags", h.Tags, "error", err)
+	log := s.log.With("platform", platform, "arch", c.row.Arch, "tags", h.Tags, "error", err)
 	if last := s.cache.lastGood[key]; last != nil {
 		log.Error("a config cannot be used; its hosts keep the last good one")
 		return &rendered{Config: newConfig(last)}
@@ -86,7 +86,7 @@ func (s *snapshot) render(key string, c *platformConfig, h *hosts.Host) *rendere
 		}
 	}
 	log.Error("a config cannot be used even without packs; the default that ships is served")
-	return &rendered{Config: newConfig(newPlatformConfig(0, platform, shippedArch, s.shipped[platform].document, nil).assemble(nil))}
+	return &rendered{Config: newConfig(newPlatformConfig(c.row, s.shipped[platform].document, nil).assemble(nil))}
 }
 
 // validForAll leaves room for the etag in the size.

@@ -151,7 +151,7 @@ func FuzzParsePack(f *testing.F) {
 		if err != nil || !reflect.DeepEqual(p, again) {
 			t.Fatalf("what is stored reads as\n%+v (%v), not\n%+v", again, err, p)
 		}
-		c := newPlatformConfig(0, linux, shippedArch, document{}, nil)
+		c := newPlatformConfig(configRow{}, document{}, nil)
 		config := c.assemble([]renderedPack{{Pack: p, json: appendJSON(nil, p.object(false))}})
 		if len(config) <= MaxSize {
 			if err := Validate(config); err != nil {

@@ -30,11 +30,10 @@ type renderedPack struct {
 
 // platformConfig is the config of a platform and architecture with its JSON for agents.
 type platformConfig struct {
-	id             int64
-	platform, arch string
-	document       document
-	options        map[string]any     // as agents get them
-	top            map[string]rawJSON // top-level keys, without packs
+	row      configRow
+	document document
+	options  map[string]any     // as agents get them
+	top      map[string]rawJSON // top-level keys, without packs
 }
 
 func newSnapshot(version string, cacheBytes int, log *slog.Logger) *snapshot {
@@ -45,8 +44,8 @@ func newSnapshot(version string, cacheBytes int, log *slog.Logger) *snapshot {
 	}
 }
 
-func newPlatformConfig(id int64, platform, arch string, d document, stored map[string]any) *platformConfig {
-	c := &platformConfig{id: id, platform: platform, arch: arch, document: d, options: agentOptions(builtinOptions, d.options, stored)}
+func newPlatformConfig(row configRow, d document, stored map[string]any) *platformConfig {
+	c := &platformConfig{row: row, document: d, options: agentOptions(builtinOptions, d.options, stored)}
 	c.top = map[string]rawJSON{
 		"options":  appendJSON(nil, c.options),
 		"schedule": appendJSON(nil, d.schedule()),
@@ -71,8 +70,9 @@ func (c *platformConfig) assemble(packs []renderedPack) []byte {
 // addConfig keeps the first active config of a platform and architecture.
 func (s *snapshot) addConfig(c *platformConfig) {
 	for _, other := range s.configs {
-		if other.platform == c.platform && other.arch == c.arch {
-			s.log.Warn("two configs are active for one platform; the first one by type is used", "platform", c.platform, "arch", c.arch)
+		if other.row.Platform == c.row.Platform && other.row.Arch == c.row.Arch {
+			s.log.Warn("two configs are active for one platform; the first one by type is used",
+				"platform", c.row.Platform, "arch", c.row.Arch, "unused", c.row.Type)
 			return
 		}
 	}
@@ -84,7 +84,7 @@ func (s *snapshot) addConfig(c *platformConfig) {
 func (s *snapshot) configFor(platform, arch string) *platformConfig {
 	for _, wanted := range [...]string{arch, shippedArch, ""} {
 		for _, c := range s.configs {
-			if c.platform == platform && (c.arch == wanted || wanted == "") {
+			if c.row.Platform == platform && (c.row.Arch == wanted || wanted == "") {
 				return c
 			}
 		}
@@ -126,8 +126,8 @@ func (s *snapshot) packsFor(platform string, tags []string) []renderedPack {
 // config chosen, and those of their tags that select a pack there.
 func (s *snapshot) appendKey(key []byte, c *platformConfig, h *hosts.Host) []byte {
 	platform := family(h.Platform)
-	key = append(append(append(key, platform...), 0), c.platform...)
-	key = append(append(append(key, 0), c.arch...), 0)
+	key = append(append(append(key, platform...), 0), c.row.Platform...)
+	key = append(append(append(key, 0), c.row.Arch...), 0)
 	selecting := s.tagged[platform]
 	for _, tag := range h.Tags {
 		if _, selects := selecting[tag]; selects {

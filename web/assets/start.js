@@ -35,11 +35,6 @@ async function askReadiness() {
   try {
     const answer = await fetch("/readyz", { cache: "no-store", signal: AbortSignal.timeout(8000) });
     show(answer.ok ? "ready" : "waiting", answer.ok ? "Ready" : "Not ready");
-    const body = await answer.json().catch(() => ({}));
-    if (body && typeof body.version === "string") {
-      document.getElementById("version").textContent = body.version;
-      if (answer.ok) show("ready", `Ready · ${body.version}`);
-    }
   } catch {
     show("gone", "No answer");
   }
