@@ -21,7 +21,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "context: what .dockerignore leaves"
 mkdir "$work/src" "$work/image" "$work/image/etc"
-tar -c --anchored --wildcards --exclude-from=<(grep -v '^#' .dockerignore | sed 's#^#./#') . | tar -x -C "$work/src"
+tar -c --anchored --wildcards --no-wildcards-match-slash --exclude-from=<(grep -v '^#' .dockerignore | sed 's#^#./#') . | tar -x -C "$work/src"
 find "$work/src" -type f | wc -l
 
 step "build stage"

@@ -114,7 +114,10 @@ func (a *app) openStores(ctx context.Context) error {
 	a.distributed = distributed.New(a.db, a.hosts, a.bus, a.log, distributed.Options{})
 	a.carves = carves.New(a.db, filepath.Join(a.cfg.Data, "carves"), a.log, carves.Options{MaxSize: a.cfg.MaxCarveSize})
 	a.pipeline = &pipeline.Pipeline{Hosts: a.hosts, Results: a.results, Distributed: a.distributed, Carves: a.carves, Log: a.log}
-	return errors.Join(a.results.EnsurePartitions(ctx), a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx))
+	if err := a.results.EnsurePartitions(ctx); err != nil {
+		a.log.Warn("partitions could not be made, rows go to the default one until they can", "error", err)
+	}
+	return errors.Join(a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx))
 }
 
 func (a *app) openDoors() {

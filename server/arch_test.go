@@ -35,7 +35,7 @@ var floors = map[string]int{
 // support holds the packages that exist for tests: what they may import, and who
 // but tests may import them.
 var support = map[string]struct{ imports, importers []string }{
-	"server/database/dbtest": {imports: []string{"server/database"}, importers: []string{"server/bench"}},
+	"server/database/dbtest": {imports: []string{"server/database", "migrations"}, importers: []string{"server/bench"}},
 	"agentapi/agenttest":     {imports: []string{"server/osquery"}, importers: []string{"server", "server/bench"}},
 }
 

@@ -36,9 +36,13 @@ func (a *app) works() []jobs.Work {
 	}
 }
 
-// retain deletes what is older than the settings say.
+// retain deletes what is older than the settings say: those in the database, made
+// through the API, win over those that the server was started with.
 func (a *app) retain(ctx context.Context) error {
-	keep, err := results.Retention(ctx, a.db)
+	days := func(d time.Duration) int { return int(d / day) }
+	keep, err := results.Retention(ctx, a.db, results.Keep{
+		ResultsDays: days(a.cfg.RetentionResults), StatusDays: days(a.cfg.RetentionStatus), LiveDays: days(a.cfg.RetentionLive),
+	})
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (a *app) welcome(w io.Writer, created bool, password string) error {
 		secretFile = ""
 	}
 	return welcomeText.Execute(w, map[string]any{
-		"URL": a.publicURL(a.agentName(), a.cfg.Listen), "Agents": strings.TrimPrefix(a.publicURL(a.agentName(), a.agentListen()), "https://"),
+		"URL": localURL(a.cfg.Listen), "Elsewhere": a.publicURL(a.agentName(), a.cfg.Listen), "Agents": strings.TrimPrefix(a.publicURL(a.agentName(), a.agentListen()), "https://"),
 		"Flags":   a.clientFlags(),
 		"Created": created, "Password": password, "CA": caFile, "Secret": secretFile,
 	})
@@ -135,8 +135,8 @@ Muster is ready.
 {{else if .Created}}
     account   admin, with the password you configured
 {{end}}
-1. Open {{.URL}}
-   (the certificate is signed by {{.CA}})
+1. Open {{.URL}} (from elsewhere {{.Elsewhere}}).
+   Its certificate is signed by {{.CA}}
 
 2. Start simulated agents, and ask them something:
      go run ./server agents{{.Flags}} --count 25

@@ -37,7 +37,7 @@ func (b *buffer) len() int { return len(b.Entries) }
 // head returns the first n entries.
 func (b *buffer) head(n int) []entry {
 	b.sort()
-	return slices.Clone(b.Entries[:min(n, len(b.Entries))])
+	return slices.Clone(b.Entries[:min(max(n, 0), len(b.Entries))])
 }
 
 func (b *buffer) sort() {
@@ -80,10 +80,11 @@ func (b *buffer) startsWith(gone []entry) bool {
 	return true
 }
 
-// purge drops the oldest lines above limit and says how many.
+// purge drops the oldest lines above limit and says how many. Without a limit
+// (0) it drops none.
 func (b *buffer) purge(limit int) int {
 	surplus := len(b.Entries) - limit
-	if surplus <= 0 {
+	if surplus <= 0 || limit <= 0 {
 		return 0
 	}
 	oldest := slices.Clone(b.Entries)

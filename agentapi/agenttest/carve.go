@@ -136,7 +136,7 @@ func (a *Agent) carve(ctx context.Context, c *carving) error {
 	if err := a.crash(StepCarveStarted); err != nil {
 		return err
 	}
-	size := a.flags.int("carver_block_size")
+	size := a.blockSize()
 	for block := 0; block*size < len(archive); block++ {
 		data := archive[block*size : min(len(archive), (block+1)*size)]
 		err := a.sendBlock(ctx, c, session, block, data)
@@ -151,7 +151,7 @@ func (a *Agent) carve(ctx context.Context, c *carving) error {
 }
 
 func (a *Agent) startCarve(ctx context.Context, c *carving) (session string, err error) {
-	size := a.flags.int("carver_block_size")
+	size := a.blockSize()
 	answer, err := a.carverCall(ctx, EndpointCarveStart, func(key string) []byte {
 		var body members
 		body.num("block_count", (c.Size+int64(size)-1)/int64(size))
@@ -170,6 +170,8 @@ func (a *Agent) startCarve(ctx context.Context, c *carving) (session string, err
 	}
 	return answer.session, nil
 }
+
+func (a *Agent) blockSize() int { return max(a.flags.int("carver_block_size"), 1) }
 
 func (a *Agent) sendBlock(ctx context.Context, c *carving, session string, block int, data []byte) error {
 	_, err := a.carverCall(ctx, EndpointCarveBlock, func(string) []byte {

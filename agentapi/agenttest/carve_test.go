@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -163,7 +164,7 @@ func TestAnInterruptedCarveIsNotResumed(t *testing.T) {
 	_, _, err := a.Query(t.Context(), "select * from carves where carve=1 and path='/etc/hosts'")
 	must(t, err)
 	a.opt.Chaos.Crash = func(step Step) bool { return step == StepCarveStarted }
-	if err := a.RunCarves(t.Context()); err != ErrCrashed {
+	if err := a.RunCarves(t.Context()); !errors.Is(err, ErrCrashed) {
 		t.Fatalf("got %v", err)
 	}
 	a.opt.Chaos.Crash = nil

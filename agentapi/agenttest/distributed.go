@@ -172,7 +172,7 @@ func (a *Agent) runTask(ctx context.Context, t task) (taskResult, error) {
 		return taskResult{}, err
 	}
 	began := time.Now()
-	rows, err := a.query(ctx, look{sql: t.SQL, live: true})
+	rows, err := a.query(ctx, look{sql: t.SQL})
 	if ctx.Err() != nil {
 		return taskResult{}, ctx.Err()
 	}

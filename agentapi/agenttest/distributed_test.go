@@ -2,6 +2,7 @@ package agenttest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -116,7 +117,7 @@ func TestAnswersDieWithTheProcessButQueriesDoNot(t *testing.T) {
 		}
 		return step == StepDistributed && ran == 2 // while b runs
 	}
-	if err := a.PollDistributed(t.Context()); err != ErrCrashed {
+	if err := a.PollDistributed(t.Context()); !errors.Is(err, ErrCrashed) {
 		t.Fatalf("got %v", err)
 	}
 	if err := a.PollDistributed(t.Context()); err == nil {

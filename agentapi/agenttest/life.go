@@ -192,7 +192,7 @@ func (a *Agent) distributedLoop(ctx context.Context) {
 }
 
 func (a *Agent) distributedWait() time.Duration {
-	wait := a.flags.seconds("distributed_interval")
+	wait := max(a.flags.seconds("distributed_interval"), time.Second)
 	if a.opt.Intervals.Distributed > 0 {
 		wait = a.opt.Intervals.Distributed
 	}
@@ -201,7 +201,7 @@ func (a *Agent) distributedWait() time.Duration {
 	if a.disk.Accelerate > a.now().Unix() {
 		return min(wait, acceleratedWait)
 	}
-	return max(wait, time.Millisecond)
+	return wait
 }
 
 // carveLoop starts what was asked for on the grid of a minute.

@@ -136,11 +136,10 @@ func logBody(kind, key string, lines []entry, compress bool) []byte {
 // logWait is the time to the next flush: period x n² after n failures in a row,
 // from 5.12 on.
 func (a *Agent) logWait() time.Duration {
-	period := a.flags.seconds("logger_tls_period")
+	period := max(a.flags.seconds("logger_tls_period"), time.Second)
 	if a.opt.Intervals.Log > 0 {
 		period = a.opt.Intervals.Log
 	}
-	period = max(period, time.Millisecond)
 	a.mu.Lock()
 	n := a.mem.failures
 	a.mu.Unlock()

@@ -139,7 +139,7 @@ func deflate(body []byte) []byte {
 	writer := deflaters.Get().(*gzip.Writer)
 	defer deflaters.Put(writer)
 	writer.Reset(&out)
-	writer.Write(body) // a bytes.Buffer takes everything
-	writer.Close()
+	_, _ = writer.Write(body) // a bytes.Buffer takes everything
+	_ = writer.Close()
 	return out.Bytes()
 }

@@ -177,7 +177,7 @@ func (a *Agent) Query(ctx context.Context, sql string) (columns []string, rows [
 		return nil, nil, err
 	}
 	defer leave()
-	f, err := a.query(ctx, look{sql: sql, live: true})
+	f, err := a.query(ctx, look{sql: sql})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -214,7 +214,7 @@ func (t *transport) connect(ctx context.Context, to *url.URL) (*link, error) {
 	stop := l.obey(ctx)
 	defer stop()
 	if err := conn.Handshake(); err != nil {
-		raw.Close()
+		_ = raw.Close()
 		return nil, err
 	}
 	t.count.handshakes.Add(1)
@@ -224,15 +224,15 @@ func (t *transport) connect(ctx context.Context, to *url.URL) (*link, error) {
 // obey makes the connection's reads and writes fail when ctx ends.
 func (l *link) obey(ctx context.Context) (stop func()) {
 	if deadline, ok := ctx.Deadline(); ok {
-		l.conn.SetDeadline(deadline)
+		_ = l.conn.SetDeadline(deadline)
 	}
-	halt := context.AfterFunc(ctx, func() { l.conn.SetDeadline(time.Unix(1, 0)) })
+	halt := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
 	return func() { halt() }
 }
 
 func (t *transport) release(to *url.URL, l *link, reuse bool) {
 	if !reuse {
-		l.conn.Close()
+		_ = l.conn.Close()
 		return
 	}
 	t.mu.Lock()
@@ -241,7 +241,7 @@ func (t *transport) release(to *url.URL, l *link, reuse bool) {
 		t.idle = map[string]*link{}
 	}
 	if t.idle[to.Host] != nil {
-		l.conn.Close()
+		_ = l.conn.Close()
 		return
 	}
 	t.idle[to.Host] = l
@@ -252,7 +252,7 @@ func (t *transport) hangUp() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, l := range t.idle {
-		l.conn.Close()
+		_ = l.conn.Close()
 	}
 	t.idle = nil
 }

@@ -154,6 +154,7 @@ CREATE TABLE configs (
 -- results
 -- Partitioned by day of arrival (microseconds); the default partition is a net
 -- that no row should ever fall into. Indexes of a day die with the day.
+-- unix_time is the agent's own clock, in seconds as it came.
 CREATE SEQUENCE results_id_seq;
 CREATE TABLE results (
     id          bigint NOT NULL DEFAULT nextval('results_id_seq'),

@@ -152,6 +152,7 @@ CREATE TABLE configs (
 ) STRICT;
 
 -- results
+-- unix_time is the agent's own clock, in seconds as it came.
 CREATE TABLE results (
     id          integer PRIMARY KEY AUTOINCREMENT,
     host_id     integer NOT NULL,

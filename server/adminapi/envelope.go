@@ -54,7 +54,7 @@ func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
 	a.door.Fail(w, r, fault.New(fault.NotFound, "There is nothing at this address"))
 }
 
-func methodNotAllowed(w http.ResponseWriter, _ *http.Request, allowed []string) {
+func methodNotAllowed(w http.ResponseWriter, allowed []string) {
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	httpkit.WriteJSON(w, http.StatusMethodNotAllowed, envelope{Status: "failure", Message: "The method is not allowed for the requested URL"})
 }

@@ -17,12 +17,11 @@ import (
 const queriesPerSocket = 16
 
 // espAnswer is the binary frame of one host (document, "Distributed query flow",
-// and reference section 5). Data are the rows, [] when the host failed.
+// and reference section 5): with the rows as data, [] when the host failed.
 type espAnswer struct {
-	Node    espNode         `json:"node"`
-	Data    json.RawMessage `json:"data"`
-	QueryID int64           `json:"query_id"`
-	Status  int             `json:"status"` // 0 ran, 1 did not
+	Node    espNode `json:"node"`
+	QueryID int64   `json:"query_id"`
+	Status  int     `json:"status"` // 0 ran, 1 did not
 }
 
 // espNode has the identifier only in the place of a missing name.
@@ -82,7 +81,10 @@ func parseQueryID(message []byte) (int64, bool) {
 		message = object.QueryID
 	}
 	id, err := strconv.ParseInt(string(bytes.Trim(message, `" `)), 10, 64)
-	return id, err == nil && id > 0
+	if err != nil || id <= 0 {
+		return 0, false
+	}
+	return id, true
 }
 
 // greet comes before any answer: the published client reads one message and
@@ -106,9 +108,7 @@ func (s *socket) followESP(id int64) {
 		if e.Kind != distributed.ResultEvent {
 			return nil
 		}
-		return s.sendJSON(websocket.BinaryMessage, espAnswer{
-			Node: viewESPNode(e.HostID, e.Host), Data: orList(e.Rows), QueryID: id, Status: e.Status,
-		})
+		return s.sendEvent(websocket.BinaryMessage, espAnswer{Node: viewESPNode(e.HostID, e.Host), QueryID: id, Status: e.Status}, e)
 	})
 	switch {
 	case err == nil, s.ctx.Err() != nil:

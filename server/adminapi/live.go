@@ -34,11 +34,10 @@ func viewNode(id int64, h *hosts.Host) nodeView {
 //	progress  the counters of progressView, at the start and as they change
 //	done      every target has an outcome; the counters; the server closes
 type resultMessage struct {
-	Type     string          `json:"type"`
-	QueryID  int64           `json:"query_id"`
-	Node     nodeView        `json:"node"`
-	Data     json.RawMessage `json:"data"`
-	RowCount int             `json:"row_count"`
+	Type     string   `json:"type"`
+	QueryID  int64    `json:"query_id"`
+	Node     nodeView `json:"node"`
+	RowCount int      `json:"row_count"`
 }
 
 type errorMessage struct {
@@ -81,7 +80,7 @@ func (a *api) liveQuery(plain http.Handler) http.Handler {
 // follow sends everything about a query and closes.
 func (s *socket) follow(id int64) {
 	err := s.api.Distributed.Watch(s.ctx, id, func(e distributed.Event) error {
-		return s.sendJSON(websocket.TextMessage, liveMessage(id, e))
+		return s.sendEvent(websocket.TextMessage, liveMessage(id, e), e)
 	})
 	switch {
 	case s.ctx.Err() != nil:
@@ -103,7 +102,7 @@ func liveMessage(id int64, e distributed.Event) any {
 	case e.Status != 0:
 		return errorMessage{Type: "error", QueryID: id, Node: &node, State: string(e.State), Message: e.Error}
 	}
-	return resultMessage{Type: "result", QueryID: id, Node: node, Data: orList(e.Rows), RowCount: e.RowCount}
+	return resultMessage{Type: "result", QueryID: id, Node: node, RowCount: e.RowCount}
 }
 
 // broken ends a socket that cannot go on: the peer is gone, or storage failed.
@@ -114,6 +113,24 @@ func (s *socket) broken(err error) {
 	}
 	s.api.Log.Debug("a WebSocket ends", "error", err)
 	_ = s.conn.Close()
+}
+
+// sendEvent sends message; that of a host's answer gets the rows as its data. They
+// are not decoded on the way, since they may be large and go to many: distributed
+// lets nothing in that is no JSON array.
+func (s *socket) sendEvent(kind int, message any, e distributed.Event) error {
+	data, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	if e.Kind == distributed.ResultEvent {
+		rows := e.Rows
+		if len(rows) == 0 {
+			rows = json.RawMessage("[]")
+		}
+		data = append(append(append(data[:len(data)-1], `,"data":`...), rows...), '}')
+	}
+	return s.send(kind, data)
 }
 
 func (s *socket) sendJSON(kind int, message any) error {

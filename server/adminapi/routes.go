@@ -107,6 +107,6 @@ func byVerb(handlers map[string]http.Handler) http.Handler {
 			handler.ServeHTTP(w, r)
 			return
 		}
-		methodNotAllowed(w, r, allowed)
+		methodNotAllowed(w, allowed)
 	})
 }

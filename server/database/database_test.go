@@ -69,5 +69,8 @@ func TestFaults(t *testing.T) {
 		if err := db.Ready(t.Context()); !fault.Is(err, fault.Busy) {
 			t.Errorf("a closed database is %v", err)
 		}
+		if err := insert(); !fault.Is(err, fault.Busy) {
+			t.Errorf("a statement on a closed database is %v", err)
+		}
 	})
 }

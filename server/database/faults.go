@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
+	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
@@ -39,6 +42,12 @@ func uniqueViolation(err error) bool {
 	return sqliteConstraint(err)
 }
 
+// closed tells the pools' own errors after Close, which have no name.
+func closed(err error) bool {
+	text := err.Error()
+	return strings.HasSuffix(text, "sql: database is closed") || strings.HasSuffix(text, "closed pool") || strings.HasSuffix(text, "conn closed")
+}
+
 // unreachable covers broken connections, and PostgreSQL's classes 08 (connection),
 // 53 (resources) and 57 (operator intervention: restart, cancel).
 func unreachable(err error) bool {
@@ -47,5 +56,7 @@ func unreachable(err error) bool {
 		return len(pg.Code) == 5 && (pg.Code[:2] == "08" || pg.Code[:2] == "53" || pg.Code[:2] == "57")
 	}
 	var connect *pgconn.ConnectError
-	return errors.As(err, &connect) || pgconn.SafeToRetry(err) || sqliteBusy(err)
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || closed(err) || pgconn.SafeToRetry(err) || sqliteBusy(err)
 }

@@ -93,8 +93,12 @@ func (s *Store) deleteChunks(ctx context.Context, p partitioned, table, identity
 }
 
 // deleteLines walks the keys on SQLite, where no index leads to their day: each
-// stretch is looked through by a reader, and written only if something in it is old.
+// stretch is looked through by a reader, and written only if something in it is
+// old. Once a day is enough for a walk through all of them.
 func (s *Store) deleteLines(ctx context.Context, end int64) error {
+	if s.linesPurged.Load() == end {
+		return nil
+	}
 	const look = `SELECT max(line_key) AS last, min(day) AS oldest FROM
 		(SELECT line_key, day FROM result_lines WHERE line_key > ? ORDER BY line_key LIMIT ?)`
 	for last := []byte{}; ; {
@@ -102,8 +106,12 @@ func (s *Store) deleteLines(ctx context.Context, end int64) error {
 			Last   []byte
 			Oldest int64
 		}
-		if err := s.db.Read(ctx).Raw(look, last, purgeChunk).Scan(&stretch).Error; err != nil || stretch.Last == nil {
+		if err := s.db.Read(ctx).Raw(look, last, purgeChunk).Scan(&stretch).Error; err != nil {
 			return err
+		}
+		if stretch.Last == nil {
+			s.linesPurged.Store(end)
+			return nil
 		}
 		if stretch.Oldest < end {
 			err := s.db.Write(ctx).Exec("DELETE FROM result_lines WHERE line_key > ? AND line_key <= ? AND day < ?", last, stretch.Last, end).Error

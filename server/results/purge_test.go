@@ -87,7 +87,7 @@ func TestRetention(t *testing.T) {
 		ctx := t.Context()
 		want := func(what string, want Keep) {
 			t.Helper()
-			if got, err := Retention(ctx, db); err != nil || got != want {
+			if got, err := Retention(ctx, db, Keep{7, 7, 7}); err != nil || got != want {
 				t.Errorf("%s: %+v %v", what, got, err)
 			}
 		}

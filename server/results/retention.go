@@ -8,9 +8,6 @@ import (
 	"muster/server/fault"
 )
 
-// defaultDays is how long everything is kept unless the setting says otherwise.
-const defaultDays = 7
-
 const retentionSetting = "retention"
 
 // Keep says for how many days what hosts reported is kept; 0 is for ever.
@@ -29,9 +26,9 @@ type storedKeep struct {
 	LiveDays    int `json:"live_days"`
 }
 
-// Retention reads the setting retention; what it does not say is seven days.
-func Retention(ctx context.Context, db *database.DB) (Keep, error) {
-	stored := storedKeep{ResultsDays: defaultDays, StatusDays: defaultDays, LiveDays: defaultDays}
+// Retention reads the setting retention; what it does not say is as in otherwise.
+func Retention(ctx context.Context, db *database.DB, otherwise Keep) (Keep, error) {
+	stored := storedKeep(otherwise)
 	if _, err := db.Setting(ctx, retentionSetting, &stored); err != nil {
 		return Keep{}, err
 	}

@@ -64,6 +64,8 @@ type Store struct {
 	queue  *queue
 	stored chan struct{} // holds one when a hint is owed
 	counts counts
+
+	linesPurged atomic.Int64 // the day up to which keys were last deleted on SQLite
 }
 
 // counts are the numbers behind Stats.

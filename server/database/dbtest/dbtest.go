@@ -32,10 +32,12 @@ func Each(t *testing.T, test func(t *testing.T, db *database.DB)) {
 	}
 }
 
-// Open returns a migrated database that is closed and dropped after the test.
+// Open returns a migrated database that is closed and dropped after the test. It
+// is a copy of one that was migrated once: migrating for each test would cost
+// more than most tests do.
 func Open(t testing.TB, engine database.Engine) *database.DB {
 	t.Helper()
-	db, err := database.Open(context.Background(), URL(t, engine))
+	db, err := database.Open(context.Background(), migrated(t, engine))
 	if err != nil {
 		t.Fatalf("open %s: %v", engine, err)
 	}
@@ -49,18 +51,42 @@ func URL(t testing.TB, engine database.Engine) string {
 	if engine == database.SQLite {
 		return "sqlite://" + filepath.Join(t.TempDir(), "muster.db")
 	}
+	return createDatabase(t, postgresServer(t), "template1")
+}
+
+func migrated(t testing.TB, engine database.Engine) string {
+	t.Helper()
+	if engine == database.SQLite {
+		path := filepath.Join(t.TempDir(), "muster.db")
+		if err := os.WriteFile(path, sqliteTemplate(t), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return "sqlite://" + path
+	}
+	server := postgresServer(t)
+	return createDatabase(t, server, postgresTemplate(t, server))
+}
+
+func postgresServer(t testing.TB) string {
+	t.Helper()
 	server := os.Getenv("MUSTER_TEST_POSTGRES")
 	if server == "" {
 		t.Fatal("MUSTER_TEST_POSTGRES is not set: run make test, or export it from scripts/postgres.sh start DIR")
 	}
-	return createDatabase(t, server)
+	return server
 }
 
-func createDatabase(t testing.TB, server string) string {
+// createDatabase makes a database that is dropped after the test.
+func createDatabase(t testing.TB, server, template string) string {
 	t.Helper()
 	name := fmt.Sprintf("muster_%x", rand.Uint64())
-	execute(t, server, "CREATE DATABASE "+name)
+	execute(t, server, "CREATE DATABASE "+name+" TEMPLATE "+template)
 	t.Cleanup(func() { execute(t, server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	return named(t, server, name)
+}
+
+func named(t testing.TB, server, name string) string {
+	t.Helper()
 	parsed, err := url.Parse(server)
 	if err != nil {
 		t.Fatalf("MUSTER_TEST_POSTGRES: %v", err)
@@ -99,7 +125,7 @@ func StartServer(t testing.TB) *Server {
 	}
 	t.Cleanup(func() { script(t, "stop", dir) })
 	server := &Server{dir: dir}
-	server.URL = createDatabase(t, strings.TrimSpace(script(t, "start", dir)))
+	server.URL = createDatabase(t, strings.TrimSpace(script(t, "start", dir)), "template1")
 	return server
 }
 
