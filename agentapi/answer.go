@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/server/fault"
+	"muster/server/httpkit"
 )
 
 // What agents make of an answer (they never look at the status):
@@ -35,7 +36,7 @@ type answer struct {
 // refusal is what an endpoint answers to a failure.
 func refusal(endpoint string, err error) answer {
 	kind := fault.KindOf(err)
-	a := answer{status: statusOf(kind), contentType: "application/json"}
+	a := answer{status: httpkit.Status(err), contentType: "application/json"}
 	if err == errMethod {
 		a.status = http.StatusMethodNotAllowed
 	}
@@ -54,24 +55,6 @@ func refusal(endpoint string, err error) answer {
 		a.body, _ = json.Marshal(map[string]string{"error": fault.Public(err)})
 	}
 	return a
-}
-
-func statusOf(kind fault.Kind) int {
-	switch kind {
-	case fault.Invalid, fault.Unprocessable, fault.Conflict:
-		return http.StatusBadRequest
-	case fault.Unauthenticated:
-		return http.StatusUnauthorized
-	case fault.Forbidden:
-		return http.StatusForbidden
-	case fault.NotFound:
-		return http.StatusNotFound
-	case fault.TooMany:
-		return http.StatusTooManyRequests
-	case fault.Busy:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }
 
 // NotFound answers a path that is not served, in words that no agent takes for

@@ -93,7 +93,8 @@ func readAll(r *http.Request, limit int) ([]byte, error) {
 	_, err = buffer.ReadFrom(b)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, fault.New(fault.Invalid, "the body is larger than %d bytes", limit)
+		tooLarge := &http.MaxBytesError{Limit: int64(limit)} // 413 for who looks at the status
+		return nil, fault.Wrap(tooLarge, fault.Invalid, "the body is larger than %d bytes", limit)
 	case err != nil:
 		return nil, fault.Wrap(err, fault.Busy, "the body did not arrive whole")
 	}

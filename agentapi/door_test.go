@@ -53,7 +53,7 @@ func TestNoFailureLooksLikeSuccess(t *testing.T) {
 		{name: "a body that is no JSON", breakS: func(_ *rig, q *request) { q.body = "<html>" }, status: 400, harmless: "log write"},
 		{name: "a body that ends early", breakS: func(_ *rig, q *request) { q.body = q.body[:len(q.body)-12] }, status: 400, harmless: "log write"},
 		{name: "a body nested without end", breakS: func(_ *rig, q *request) { q.body = strings.Repeat("[", 100000) }, status: 400, harmless: "log write"},
-		{name: "a body that is too large", limits: agentapi.Limits{Request: 10, Block: 10, Body: 10}, status: 400, harmless: "log write"},
+		{name: "a body that is too large", limits: agentapi.Limits{Request: 10, Block: 10, Body: 10}, status: 413, harmless: "log write"},
 		{name: "something that only claims to be gzip", breakS: func(r *rig, q *request) { q.method = "POST"; q.path += "#gzip" }, status: 400},
 		{name: "storage that is gone", breakS: func(r *rig, q *request) {
 			q.body = strings.ReplaceAll(q.body, "somebody", "somebody-else")

@@ -131,7 +131,31 @@ func (c *connection) prepare(sql string) (driver.Stmt, error) {
 		_ = statement.Close()
 		return nil, err
 	}
+	c.useJoined(sql)
 	return statement, nil
+}
+
+// useJoined adds the tables that the authorizer is not told of: those of which a
+// statement reads nothing but the columns of USING or of a natural join. It may
+// add one that is only an alias's or a column's name.
+func (c *connection) useJoined(sql string) {
+	words := map[string]bool{}
+	for _, token := range lex(sql) {
+		if token.kind == endToken {
+			break
+		}
+		if token.kind == wordToken {
+			words[token.name()] = true
+		}
+	}
+	if !words["using"] && !words["natural"] {
+		return
+	}
+	for word := range words {
+		if table, known := Find(word); known {
+			c.used[table.Name] = true
+		}
+	}
 }
 
 // valid reports what is wrong with a statement, if anything.

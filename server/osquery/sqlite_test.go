@@ -146,6 +146,10 @@ func TestTablesUsed(t *testing.T) {
 	if diff := cmp.Diff([]string{"etc_hosts", "programs", "users"}, tables); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
+	tables, err = s.TablesUsed(t.Context(), "select p.pid from processes p join hash h using (path); select 1 from users")
+	if diff := cmp.Diff([]string{"hash", "processes"}, tables); err != nil || diff != "" {
+		t.Errorf("a join by USING: %v %s", err, diff)
+	}
 	if _, err := s.TablesUsed(t.Context(), "select * from nowhere"); err == nil || err.Error() != "no such table: nowhere" {
 		t.Errorf("an unknown table: %v", err)
 	}
