@@ -39,6 +39,31 @@ func TestTheWayThrough(t *testing.T) {
 	}
 }
 
+// Agents talk to one replica while an analyst asks through another: all that the
+// two share is the database.
+func TestReplicas(t *testing.T) {
+	url := dbtest.URL(t, database.Postgres)
+	asked, served := newProcess(t, url), newProcess(t, url)
+	startFleet(t, served, 6)
+	eventually(t, time.Minute, "the hosts are known to the other replica", func() bool {
+		return listHosts(t, asked, signIn(t, asked)).Data.Count == 6
+	})
+	query := session{environ: []string{"MUSTER_DATA=" + asked.dir, "MUSTER_DATABASE_URL=" + url, "MUSTER_SERVER=" + asked.url()}}
+	start := time.Now()
+	if status := query.run(t.Context(), "query", "--format", "csv", "select pid, name from processes limit 1"); status != exitOK {
+		t.Fatalf("query exits with %d: %s", status, query.err.String())
+	}
+	if !strings.Contains(query.err.String(), "answered 6 of 6, 0 errors") {
+		t.Errorf("the query ends with %s", query.err.String())
+	}
+	t.Logf("six answers through the other replica in %s", time.Since(start).Round(time.Millisecond))
+	for _, p := range []*process{asked, served} {
+		if err := p.stop(); err != nil {
+			t.Errorf("a replica did not stop cleanly: %v", err)
+		}
+	}
+}
+
 func startFleet(t *testing.T, p *process, count int) *agenttest.Fleet {
 	t.Helper()
 	versions := map[agenttest.Version]int{}
