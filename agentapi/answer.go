@@ -2,6 +2,7 @@ package agentapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -37,7 +38,7 @@ type answer struct {
 func refusal(endpoint string, err error) answer {
 	kind := fault.KindOf(err)
 	a := answer{status: httpkit.Status(err), contentType: "application/json"}
-	if err == errMethod {
+	if errors.Is(err, errMethod) {
 		a.status = http.StatusMethodNotAllowed
 	}
 	if kind == fault.Busy || kind == fault.TooMany {

@@ -2,6 +2,7 @@ package agentapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -84,7 +85,7 @@ func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if answer.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(answer.retryAfter/time.Second)))
 	}
-	if err == errMethod {
+	if errors.Is(err, errMethod) {
 		w.Header().Set("Allow", "POST, PUT")
 	}
 	send(w, answer.status, answer.contentType, answer.body)

@@ -112,17 +112,16 @@ func members(object []byte, each func(key, value []byte)) bool {
 }
 
 // elements calls each for every element of a JSON array that wellFormed passed.
-func elements(array []byte, each func(value []byte)) bool {
+func elements(array []byte, each func(value []byte)) {
 	rest, ok := opened(array, '[')
 	for ok && len(rest) > 0 && rest[0] != ']' {
 		var value []byte
 		if value, rest, ok = oneValue(rest); !ok {
-			return false
+			return
 		}
 		each(value)
 		rest = afterComma(rest)
 	}
-	return ok
 }
 
 func opened(value []byte, bracket byte) ([]byte, bool) {

@@ -59,7 +59,7 @@ func TestLogBodies(t *testing.T) {
 				}
 				if test.count > 0 {
 					counts, err := r.results.ActivityCounts(t.Context(), host.ID)
-					if err != nil || len(counts) != 1 || int(counts[0].Count) != test.count {
+					if err != nil || len(counts) != 1 || counts[0].Count != test.count {
 						t.Errorf("stored %+v, %v, want %d", counts, err, test.count)
 					}
 					return

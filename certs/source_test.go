@@ -142,7 +142,7 @@ func TestABrokenPairKeepsTheOldOne(t *testing.T) {
 	first := served(t, s)
 	look := func() *x509.Certificate { c.add(2 * time.Second); return served(t, s) }
 
-	next := o.replace(true, false) // as certbot does: one file, then the other
+	_ = o.replace(true, false) // as certbot does: one file, then the other
 	for range 3 {
 		if !look().Equal(first) {
 			t.Fatal("half a pair is served")
@@ -161,7 +161,7 @@ func TestABrokenPairKeepsTheOldOne(t *testing.T) {
 	if !look().Equal(first) || log.count("no such file") != 1 {
 		t.Error("a missing file")
 	}
-	next = o.replace(true, true)
+	next := o.replace(true, true)
 	if !look().Equal(next.Certificate.Leaf) {
 		t.Error("the pair made whole is not served")
 	}

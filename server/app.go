@@ -68,7 +68,7 @@ func serve(ctx context.Context, cfg Config) error {
 
 // newApp opens everything and listens, but serves nothing yet.
 func newApp(ctx context.Context, cfg Config, log *slog.Logger) (a *app, err error) {
-	a = &app{cfg: cfg, log: log, proxies: httpkit.Proxies(cfg.TrustedProxies), closing: make(chan struct{})}
+	a = &app{cfg: cfg, log: log, proxies: cfg.TrustedProxies, closing: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			a.release()

@@ -27,7 +27,6 @@ func openOnce(platform Platform) func() (*osquery.SQLite, error) {
 type look struct {
 	sql       string
 	scheduled string    // result name of a scheduled query
-	live      bool      // a live query
 	at        time.Time // zero: now
 }
 

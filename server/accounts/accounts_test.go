@@ -382,7 +382,7 @@ func TestChangePassword(t *testing.T) {
 		login(t, s, "new password")
 		wantKind(t, "the old password", second(s.Login(ctx, Login{Username: "admin", Password: password})), fault.Unauthenticated)
 		for range accountBurst {
-			err = s.ChangePassword(ctx, ChangePassword{Account: account, Old: "guess"})
+			_ = s.ChangePassword(ctx, ChangePassword{Account: account, Old: "guess"})
 		}
 		err = s.ChangePassword(ctx, ChangePassword{Account: account, Old: "guess"})
 		wantKind(t, "guessing the old password", err, fault.TooMany)

@@ -81,7 +81,7 @@ func settle(s *server, key string) (etag string, err error) {
 // measureEnrolments: hosts that enrol for the first time, each on a connection of
 // its own, beside the same connections to a server that answers a constant.
 func measureEnrolments(ctx context.Context, p plan, s *server, bare *bareServer) error {
-	return versus(p, "enrolments", "/s",
+	return versus(p, "enrolments",
 		func() (float64, error) {
 			return rate(ctx, p.duration, func(int, int) error { _, err := enroll(s); return err })
 		},
@@ -113,7 +113,7 @@ func measurePolls(ctx context.Context, p plan, s *server, bare *bareServer) erro
 			return err
 		})
 	}
-	err = versus(p, "idle polls: config, same etag", "/s", func() (float64, error) {
+	err = versus(p, "idle polls: config, same etag", func() (float64, error) {
 		return rate(ctx, p.duration, func(w, _ int) error {
 			return expect(`{"etag":"ok"}`)(post(s.address, s.roots, "/config", keys[w], bodies[w]))
 		})
@@ -121,7 +121,7 @@ func measurePolls(ctx context.Context, p plan, s *server, bare *bareServer) erro
 	if err != nil {
 		return err
 	}
-	return versus(p, "idle polls: distributed/read", "/s", func() (float64, error) {
+	return versus(p, "idle polls: distributed/read", func() (float64, error) {
 		return rate(ctx, p.duration, func(w, _ int) error {
 			return expect(`{}`)(post(s.address, s.roots, "/distributed/read", keys[w], `{"node_key":"x"}`))
 		})

@@ -53,7 +53,7 @@ func measureIngest(ctx context.Context, p plan, s *server, _ *bareServer) error 
 		return err
 	}
 	defer raw.close()
-	return versus(p, fmt.Sprintf("durable log rows, %d a request", batchLines), "/s",
+	return versus(p, fmt.Sprintf("durable log rows, %d a request", batchLines),
 		func() (float64, error) { return ingest(ctx, p, s, keys) },
 		func() (float64, error) { return raw.load(ctx, p.rows) })
 }

@@ -79,7 +79,7 @@ func rate(ctx context.Context, duration time.Duration, call func(worker, n int) 
 }
 
 // versus lets ours and theirs take turns and prints the medians and their ratio.
-func versus(p plan, name, unit string, ours, theirs func() (float64, error)) error {
+func versus(p plan, name string, ours, theirs func() (float64, error)) error {
 	var a, b, ratios []float64
 	for range p.rounds {
 		x, err := ours()
@@ -92,7 +92,7 @@ func versus(p plan, name, unit string, ours, theirs func() (float64, error)) err
 		}
 		a, b, ratios = append(a, x), append(b, y), append(ratios, x/y)
 	}
-	fmt.Printf("  %-32s %8.0f %s %10.0f %s %7.2f\n", name, median(a), unit, median(b), unit, median(ratios))
+	fmt.Printf("  %-32s %10.0f/s %12.0f/s %8.2f\n", name, median(a), median(b), median(ratios))
 	return nil
 }
 

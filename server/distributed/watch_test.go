@@ -34,18 +34,6 @@ func (tr *transcript) add(e distributed.Event) error {
 	return nil
 }
 
-// results counts the answers told so far.
-func (tr *transcript) results() (n int) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	for _, e := range tr.events {
-		if e.Kind == distributed.ResultEvent {
-			n++
-		}
-	}
-	return n
-}
-
 // check fails unless each answer of want hosts was told once, in order and
 // without holes, with progress that only grows and done at the end.
 func (tr *transcript) check(t *testing.T, want int) {

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -216,7 +217,7 @@ func TestAChangeInATransactionIsNotShownBeforeItsCommit(t *testing.T) {
 			}
 			return undo
 		})
-		if err != undo {
+		if !errors.Is(err, undo) {
 			t.Fatal(err)
 		}
 		if got := f.find(host.ID).Tags; len(got) != 1 || len(f.reg.byID) != 1 {

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -75,7 +76,7 @@ func TestWrongSecrets(t *testing.T) {
 		f.ok(f.RevokeSecret(ctx, "revoked"))
 		f.clock.advance(time.Hour)
 		for name, secret := range map[string]string{"none": "", "wrong": "x", "expired": "short lived", "revoked": "revoked"} {
-			if err := with(secret); err != ErrWrongSecret || !fault.Is(err, fault.Unauthenticated) {
+			if err := with(secret); !errors.Is(err, ErrWrongSecret) || !fault.Is(err, fault.Unauthenticated) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -32,13 +32,6 @@ func isNumber(value any) error {
 	return nil
 }
 
-func isObject(value any) error {
-	if _, ok := value.(map[string]any); !ok {
-		return errors.New("it must be an object")
-	}
-	return nil
-}
-
 // isScalar is what an option may be; agents turn anything else into text.
 func isScalar(value any) error {
 	if isText(value) == nil || isBool(value) == nil || isInteger(-maxWhole, maxWhole)(value) == nil {
