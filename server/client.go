@@ -111,6 +111,45 @@ func refused(status int, answer []byte) error {
 	return r
 }
 
+// identifiers finds the hosts that people name as they see them: by name or
+// identifier. A name of several hosts is an error that tells them apart; one that
+// the server does not know is left for the server to refuse.
+func (c *client) identifiers(ctx context.Context, names []string) ([]string, error) {
+	var found []string
+	for _, name := range names {
+		var answer struct {
+			Data struct {
+				Results []struct {
+					Name       string `json:"display_name"`
+					Identifier string `json:"host_identifier"`
+				} `json:"results"`
+			} `json:"data"`
+		}
+		if err := c.call(ctx, "POST /hosts", map[string]any{"searchterm": name, "limit": 1000}, &answer); err != nil {
+			return nil, err
+		}
+		var called []string
+		for _, host := range answer.Data.Results {
+			if host.Identifier == name {
+				called = nil // identifiers come first
+				break
+			}
+			if strings.EqualFold(host.Name, name) {
+				called = append(called, host.Identifier)
+			}
+		}
+		switch len(called) {
+		case 0:
+			called = []string{name}
+		case 1:
+		default:
+			return nil, fmt.Errorf("%d hosts are called %s: name one by its identifier, %s", len(called), name, strings.Join(called, " or "))
+		}
+		found = append(found, called...)
+	}
+	return found, nil
+}
+
 // watch opens the stream of a live query.
 func (c *client) watch(ctx context.Context, path string) (*websocket.Conn, error) {
 	dialer := websocket.Dialer{TLSClientConfig: c.tls, HandshakeTimeout: 15 * time.Second, Proxy: http.ProxyFromEnvironment}

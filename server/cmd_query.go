@@ -42,7 +42,7 @@ func queryCommand() command {
 			"3 some hosts failed or did not answer", "130 left by Ctrl-C"},
 		define: func(own *flag.FlagSet) runner {
 			var q query
-			own.Var(&q.hosts, "host", "ask these `hosts`: identifiers, with commas or the flag repeated")
+			own.Var(&q.hosts, "host", "ask these `hosts`, by name or identifier, with commas or the flag repeated")
 			own.Var(&q.tags, "tag", "ask the hosts that have one of these `tags`")
 			own.BoolVar(&q.all, "all", false, "ask every host (so it is without --host and --tag)")
 			own.StringVar(&q.description, "description", "", "a `text` to find the query by")
@@ -147,7 +147,11 @@ func (q *query) find(ctx context.Context, c *client) error {
 func (q *query) launch(ctx context.Context, c *client) error {
 	request := map[string]any{"query": q.sql}
 	if len(q.hosts) > 0 {
-		request["nodes"] = []string(q.hosts)
+		identifiers, err := c.identifiers(ctx, q.hosts)
+		if err != nil {
+			return err
+		}
+		request["nodes"] = identifiers
 	}
 	if len(q.tags) > 0 {
 		request["tags"] = []string(q.tags)

@@ -41,6 +41,7 @@ func newFakeAPI(t *testing.T, stream func(n int, send func(...string))) *fakeAPI
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /services/api/v1/login", f.login)
 	mux.HandleFunc("POST /services/api/v1/logout", f.logout)
+	mux.HandleFunc("POST /services/api/v1/hosts", f.signedIn(f.hosts))
 	mux.HandleFunc("POST /services/api/v1/distributed/add", f.signedIn(f.add))
 	mux.HandleFunc("GET /services/api/v1/live/{id}", f.signedIn(f.live))
 	server := httptest.NewTLSServer(mux)
@@ -85,6 +86,17 @@ func (f *fakeAPI) logout(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	f.ended = append(f.ended, bearer(r))
 	reply(w, 200, `{"status":"success","message":"out"}`)
+}
+
+// hosts finds two machines called twin and one called web1.
+func (f *fakeAPI) hosts(w http.ResponseWriter, r *http.Request) {
+	var body map[string]any
+	_ = json.NewDecoder(r.Body).Decode(&body)
+	reply(w, 200, map[any]string{
+		"twin": `{"status":"success","data":{"results":[{"display_name":"twin","host_identifier":"t1"},{"display_name":"Twin","host_identifier":"t2"}]}}`,
+		"web1": `{"status":"success","data":{"results":[{"display_name":"web10","host_identifier":"i10"},{"display_name":"web1","host_identifier":"i1"}]}}`,
+		"a":    `{"status":"success","data":{"results":[]}}`,
+	}[body["searchterm"]])
 }
 
 func (f *fakeAPI) add(w http.ResponseWriter, r *http.Request) {
@@ -164,12 +176,12 @@ func TestQueryFormats(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, s := newFakeAPI(t, twoHosts), session{environ: goodToken}
-			status := f.ask(t.Context(), &s, "select uid, shell from users", "--format", name, "--host", "a,b", "--host=c", "--tag", "x",
+			status := f.ask(t.Context(), &s, "select uid, shell from users", "--format", name, "--host", "a,web1", "--host=a", "--tag", "x",
 				"--expires", "2m", "--description", "why")
 			if status != exitOK || s.out.String() != want || !strings.Contains(s.err.String(), "answered 2 of 2, 0 errors") {
 				t.Errorf("exit %d\n%s\n%s", status, s.out.String(), s.err.String())
 			}
-			asked := map[string]any{"query": "select uid, shell from users", "nodes": []any{"a", "b", "c"}, "tags": []any{"x"},
+			asked := map[string]any{"query": "select uid, shell from users", "nodes": []any{"a", "i1", "a"}, "tags": []any{"x"},
 				"expires": float64(120), "description": "why"}
 			if diff := cmp.Diff(asked, f.asked); diff != "" {
 				t.Error(diff)
@@ -221,6 +233,7 @@ func TestQueryEndsOtherwise(t *testing.T) {
 		"SQL without quotes":    {twoHosts, goodToken, []string{"select", "1"}, exitUsage, "quotes"},
 		"empty SQL":             {twoHosts, goodToken, []string{" "}, exitUsage, "empty"},
 		"an unknown format":     {twoHosts, goodToken, []string{"select 1", "--format", "xml"}, exitUsage, "xml"},
+		"an ambiguous name":     {twoHosts, goodToken, []string{"select 1", "--host", "twin"}, exitFailed, "2 hosts are called twin: name one by its identifier, t1 or t2"},
 		"all and some":          {twoHosts, goodToken, []string{"select 1", "--all", "--host", "a"}, exitUsage, "--all"},
 		"both old and new":      {twoHosts, goodToken, []string{"select 1", "--follow", "7"}, exitUsage, "--follow"},
 		"a negative time":       {twoHosts, goodToken, []string{"select 1", "--timeout", "-1s"}, exitUsage, "negative"},
