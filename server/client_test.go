@@ -29,10 +29,11 @@ func caFile(t *testing.T, server *httptest.Server) string {
 
 func health(status int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := status
 		if r.URL.Path == "/readyz" {
-			status = http.StatusServiceUnavailable
+			answer = http.StatusServiceUnavailable
 		}
-		reply(w, status, "the database cannot be reached\n")
+		reply(w, answer, "the database cannot be reached\n")
 	})
 }
 

@@ -123,7 +123,7 @@ func writeReference(w io.Writer) {
 
 const referenceHead = `# Configuration
 
-This page is made from the table in ` + "`server/settings.go`" + `; a test fails when the two differ.
+This page is made from the table in ` + "`server/config_settings.go`" + `; a test fails when the two differ.
 ` + "`go test ./server -run TestReference -update`" + ` writes it again.
 
 A setting is looked for in four places, and the first that has it counts:
