@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"path"
 	"time"
 
 	"muster/server/fault"
@@ -56,6 +57,19 @@ func refusal(endpoint string, err error) answer {
 		a.body, _ = json.Marshal(map[string]string{"error": fault.Public(err)})
 	}
 	return a
+}
+
+// NoRedirects keeps a ServeMux from answering a path that is not clean, such as
+// //log, with a redirect: that has no body, which agents take for success.
+func NoRedirects(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		clean := path.Clean("/" + r.URL.Path)
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && clean != r.URL.Path && clean+"/" != r.URL.Path {
+			NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // NotFound answers a path that is not served, in words that no agent takes for

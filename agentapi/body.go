@@ -78,6 +78,31 @@ func (b *body) verify() error {
 	return nil
 }
 
+// keyAtTheEnd reads a body that is over the limit to its end, keeping none of it
+// but the node key there: agents before 5.23 send it last, uncompressed, and have
+// to be known before they can be told to stop sending this.
+func (b *body) keyAtTheEnd() string {
+	if b.gz != nil {
+		return ""
+	}
+	var tail []byte
+	piece := make([]byte, 32<<10)
+	for {
+		n, err := b.wire.Read(piece)
+		tail = append(tail, piece[:n]...)
+		tail = tail[max(0, len(tail)-2*maxKey):]
+		if err != nil {
+			break
+		}
+	}
+	_, after, found := strings.Cut(string(tail), `"node_key":`)
+	value, _, ok := oneValue(trimLeft([]byte(after)))
+	if !found || !ok {
+		return ""
+	}
+	return text(value)
+}
+
 // readAll reads a small body whole. Faults: Invalid when it is larger than limit
 // or cannot be inflated, Busy when the connection broke.
 func readAll(r *http.Request, limit int) ([]byte, error) {

@@ -37,6 +37,9 @@ func (d *Door) read(ctx context.Context, r *http.Request) ([]byte, error) {
 	return bytes.TrimSpace(body.Bytes()), err
 }
 
+// maxSmall bounds a message or the stats of one query.
+const maxSmall = 16 << 10
+
 // maxReports bounds how many answers one write may carry.
 const maxReports = 4096
 
@@ -143,7 +146,7 @@ func (a *answerReader) each(member func(*distributed.Report) error) error {
 // rows reads one query's rows: an array, or "" from old agents.
 func (a *answerReader) rows(report *distributed.Report) error {
 	var buffer bytes.Buffer
-	keep := min(a.keep, a.left)
+	keep := max(0, min(a.keep, a.left))
 	size, err := a.stream.copyValue(&buffer, keep)
 	if err != nil {
 		return err
@@ -161,10 +164,11 @@ func (a *answerReader) rows(report *distributed.Report) error {
 // small reads a short member: a status, a message, the stats of a query.
 func (a *answerReader) small(set func(*distributed.Report, []byte)) func(*distributed.Report) error {
 	return func(report *distributed.Report) error {
-		value, err := a.value(64 << 10)
+		value, err := a.value(max(0, min(maxSmall, a.left)))
 		if err != nil || len(value) == 0 {
 			return err
 		}
+		a.left -= len(value)
 		set(report, value)
 		return nil
 	}

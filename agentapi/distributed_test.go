@@ -27,7 +27,8 @@ func TestAnswerBodies(t *testing.T) {
 		want       string // id status message rows, one a line
 	}{
 		{"rows, an error and the key last", long, 1000, "a 0  [{\"x\":\"0123456789\"}]\nb 1 no such table: x []"},
-		{"rows that are too many, whatever the order of the members", long, 10, "a 1 the answer of 20 bytes is larger than this server takes (10) and was dropped: use LIMIT or fewer columns []\nb 1 no such table: x []"},
+		{"rows that are too many, whatever the order of the members", strings.Replace(long, "0123456789", strings.Repeat("0", 60), 1), 50, "a 1 the answer of 70 bytes is larger than this server takes (50) and was dropped: use LIMIT or fewer columns []\nb 1 no such table: x []"},
+		{"messages and stats count as well", `{"messages":{"a":"` + strings.Repeat("m", 15) + `","b":"` + strings.Repeat("n", 15) + `"}}`, 10, "a 0 mmmmmmmmmmmmmmm []\nb 0  []"},
 		{"statuses as texts, rows as an empty text", `{"statuses":{"a":"1"},"queries":{"a":""}}`, 1000, "a 1  []"},
 		{"members of the wrong kind", `{"queries":7,"statuses":[1],"messages":null,"stats":"","node_key":{}}`, 1000, ""},
 		{"a NUL in a message", `{"messages":{"a":"x\u0000y"}}`, 1000, "a 0 xy []"},

@@ -76,6 +76,8 @@ type Door struct {
 	limits   Limits
 	failures *failures
 	draining atomic.Bool
+	spooled  atomic.Int64 // bytes that wait on disk for their sender's name
+	warned   warnings
 }
 
 // New returns the door; Handler mounts it.
@@ -129,7 +131,7 @@ func (d *Door) Handler() http.Handler {
 	mux := http.NewServeMux()
 	d.Mount(mux)
 	mux.HandleFunc("/", NotFound)
-	return mux
+	return NoRedirects(mux)
 }
 
 // handler answers one request: a body to send, or an error that becomes one.

@@ -32,6 +32,8 @@ func (d *Door) endpoint(name string, handle handler) *endpoint {
 // ServeHTTP answers every request with a body, whatever happens.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.door.Now()
+	// Agents give up after 16 seconds; who is slower only holds a place.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.door.limits.Timeout))
 	body, err := e.serve(r)
 	if err != nil {
 		e.refuse(w, r, err)
@@ -73,8 +75,9 @@ func (e *endpoint) serve(r *http.Request) (body []byte, err error) {
 func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch kind := fault.KindOf(err); kind {
 	case fault.Internal, fault.Busy:
-		if r.Context().Err() == nil {
-			e.door.Log.Warn("an agent was refused", "endpoint", e.name, "kind", kind.String(), "error", err, "address", e.door.Address(r))
+		if suppressed, due := e.door.warned.due(e.name+kind.String(), e.door.Now()); due && r.Context().Err() == nil {
+			e.door.Log.Warn("an agent was refused", "endpoint", e.name, "kind", kind.String(), "error", err,
+				"address", e.door.Address(r), "more_like_this", suppressed)
 		}
 	case fault.Unauthenticated:
 		// An answer that overtakes its request can be lost with the connection,

@@ -37,7 +37,10 @@ func (d *Door) enroll(ctx context.Context, r *http.Request) ([]byte, error) {
 			if errors.Is(err, hosts.ErrWrongSecret) {
 				d.failures.count(address)
 			}
-			d.Log.Warn("an enrolment was refused", "address", address, "host_identifier", f.text("host_identifier"), "error", err)
+			if suppressed, due := d.warned.due("enrolment", d.Now()); due {
+				d.Log.Warn("an enrolment was refused", "address", address, "host_identifier", clip(f.text("host_identifier"), 255),
+					"error", err, "more_like_this", suppressed)
+			}
 		}
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"time"
 
 	"muster/server/results"
@@ -11,6 +12,12 @@ import (
 
 // maxSample is how much of a line that cannot be kept is kept for a human.
 const maxSample = 4 << 10
+
+const (
+	maxName        = 1024     // bytes of a query's name, which is in an index
+	maxRows        = 100_000  // of one line
+	maxDecorations = 32 << 20 // bytes of decorations that one line may make us store
+)
 
 // calendarLayout is osquery's asctime with a space-padded day (osquery-tls 3.4).
 const calendarLayout = "Mon Jan _2 15:04:05 2006 MST"
@@ -46,7 +53,11 @@ func (l *lineReader) read(raw []byte, size int) results.Line {
 	line := results.Line{Key: l.key(raw, number(fields.unixTime))}
 	switch {
 	case fields.columns != nil, fields.snapshot != nil, fields.diff != nil:
-		line.Entries = l.entries(&fields)
+		entries, rows := l.entries(&fields)
+		if rows > len(entries) {
+			return l.unreadable(raw, fmt.Sprintf("a log line of %d rows is larger than this server takes", rows))
+		}
+		line.Entries = entries
 	case fields.message != nil:
 		line.Status = l.status(&fields)
 	default:
@@ -84,20 +95,23 @@ func (l *lineReader) unreadable(raw []byte, why string) results.Line {
 	}
 }
 
-func (l *lineReader) entries(f *lineFields) []results.Entry {
+// entries returns the rows of a line, at most maxRows of them, and how many it has.
+func (l *lineReader) entries(f *lineFields) (entries []results.Entry, rows int) {
 	base := results.Entry{
-		HostID: l.hostID, Name: text(f.name), Action: text(f.action), Decorations: f.decorationJSON(),
+		HostID: l.hostID, Name: clip(text(f.name), maxName), Action: clip(text(f.action), maxName), Decorations: f.decorationJSON(),
 		UnixTime: l.unixTime(f), Epoch: number(f.epoch), Counter: number(f.counter),
 	}
-	var rows []results.Entry
 	add := func(action string) func([]byte) {
 		return func(columns []byte) {
 			if len(columns) == 0 || columns[0] != '{' {
 				return
 			}
+			if rows++; rows > maxRows {
+				return
+			}
 			row := base
 			row.Action, row.Columns = action, columns
-			rows = append(rows, row)
+			entries = append(entries, row)
 		}
 	}
 	switch {
@@ -118,7 +132,19 @@ func (l *lineReader) entries(f *lineFields) []results.Entry {
 		elements(removed, add("removed"))
 		elements(added, add("added"))
 	}
-	return rows
+	if len(base.Decorations)*len(entries) > maxDecorations {
+		for i := range entries { // stored once a row: a few lines would fill the disk
+			entries[i].Decorations = nil
+		}
+	}
+	return entries, rows
+}
+
+func clip(s string, size int) string {
+	if len(s) <= size {
+		return s
+	}
+	return strings.ToValidUTF8(s[:size], "")
 }
 
 func orAdded(action string) string {

@@ -17,7 +17,6 @@ import (
 const (
 	chunkLines = 2000
 	chunkBytes = 4 << 20
-	spoolBytes = 256 << 20 // of a body that names its host last
 )
 
 // logs takes result and status lines (osquery-tls 3). The answer {} makes the
@@ -60,7 +59,11 @@ func (l *logRequest) run(b *body) error {
 		return fault.Wrap(walkErr, fault.Busy, "the body did not arrive whole")
 	}
 	if l.host == nil {
-		if err := l.authenticate(""); err != nil {
+		key := ""
+		if errors.Is(walkErr, errTooLarge) {
+			key = b.keyAtTheEnd()
+		}
+		if err := l.authenticate(key); err != nil {
 			return err
 		}
 	}
@@ -69,9 +72,13 @@ func (l *logRequest) run(b *body) error {
 		if err != nil {
 			return fault.Wrap(err, fault.Internal, "the body could not be read back")
 		}
-		if err := l.data(&stream{source}); l.refused(err) {
+		err = l.data(&stream{source})
+		switch {
+		case l.refused(err):
 			return err
-		} else if err != nil {
+		case err != nil && !errors.Is(err, errMalformed):
+			return fault.Wrap(err, fault.Busy, "the body could not be read back")
+		case err != nil:
 			walkErr = err
 		}
 	}
@@ -120,8 +127,8 @@ func (l *logRequest) walk(s *stream) error {
 			if l.spool != nil {
 				return s.skip()
 			}
-			l.spool = &spool{dir: l.door.limits.SpoolDir}
-			_, err := s.copyValue(l.spool, spoolBytes)
+			l.spool = &spool{dir: l.door.limits.SpoolDir, room: &l.door.spooled}
+			_, err := s.copyValue(l.spool, int(l.door.limits.Body))
 			return err
 		}
 		return s.skip()
@@ -166,12 +173,31 @@ func (l *logRequest) flush() error {
 		return nil
 	}
 	l.chunk = nil
-	if _, err := l.door.Pipeline.Accept(l.ctx, l.host, c.lines); err != nil {
+	if err := l.accept(c.lines); err != nil {
 		return err // the chunk's memory may still be in use: leave it to the collector
 	}
 	l.seen(c.lines)
 	c.release()
 	return nil
+}
+
+// accept commits lines. When the database refuses one for what it holds, that one
+// is replaced by a note and the others are kept: refused as a whole, they would
+// come again for ever.
+func (l *logRequest) accept(lines []results.Line) error {
+	_, err := l.door.Pipeline.Accept(l.ctx, l.host, lines)
+	if !fault.Is(err, fault.Unprocessable) {
+		return err
+	}
+	if half := len(lines) / 2; half > 0 {
+		if err := l.accept(lines[:half]); err != nil {
+			return err
+		}
+		return l.accept(lines[half:])
+	}
+	note := l.lines.unreadable([]byte(err.Error()), "a log line cannot be stored")
+	_, err = l.door.Pipeline.Accept(l.ctx, l.host, []results.Line{note})
+	return err
 }
 
 func (l *logRequest) seen(lines []results.Line) {

@@ -95,6 +95,50 @@ func TestUnreadableLinesAreShownToPeople(t *testing.T) {
 	}
 }
 
+// What a database refuses, or nobody should hold in memory, must not come again
+// for ever, and must not keep the lines beside it.
+func TestHostileLinesDrain(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		r := newRig(t, db, agentapi.Limits{})
+		key, host := r.enroll("agent")
+		var random strings.Builder // does not compress, as an index would try
+		for i := range 9000 {
+			random.WriteByte(byte('a' + (i*i*31+i*7+i/13)%26))
+		}
+		body := `{"data":[` + event(1, `{"a":"1"}`) + `,
+			{"name":"` + random.String() + `","unixTime":2,"columns":{"a":"2"}},
+			{"name":"rows","unixTime":3,"snapshot":[` + strings.Repeat(`{},`, 200_000) + `{}]},` + event(4, `{"a":"4"}`) + `]}`
+		if _, answer := r.send(request{path: "/log", key: key, body: body}); answer != "{}" {
+			t.Fatalf("answered %s", answer)
+		}
+		if diff := cmp.Diff([]string{`added {"a":"4"}`, `added {"a":"1"}`}, r.rows(host, "q")); diff != "" {
+			t.Error(diff)
+		}
+		logs, _, _, err := r.results.StatusLogs(t.Context(), results.StatusFilter{HostID: host.ID, Limit: 10})
+		if err != nil || len(logs) != 1 || !strings.Contains(logs[0].Message, "200001 rows") {
+			t.Errorf("noted %+v, %v", logs, err)
+		}
+	})
+}
+
+func TestABodyOverTheLimitDrainsWhoeverSendsIt(t *testing.T) {
+	r := newRig(t, dbtest.Open(t, database.SQLite), agentapi.Limits{Body: 2000})
+	key, host := r.enroll("agent")
+	long := event(1, `{"a":"1"}`) + `,` + event(2, `{"a":"`+strings.Repeat("x", 4000)+`"}`)
+	if _, answer := r.send(request{path: "/log", key: key, body: `{"data":[` + long + `]}`}); answer != "{}" {
+		t.Errorf("with the key in the header: %s", answer)
+	}
+	if _, answer := r.send(request{path: "/log", body: `{"data":[` + long + `],"log_type":"result","node_key":"` + key + `"}`}); answer != "{}" {
+		t.Errorf("with the key at the end: %s", answer)
+	}
+	if _, answer := r.send(request{path: "/log", body: `{"data":[` + long + `],"node_key":"` + strings.Repeat("x", 43) + `"}`}); agentTakes("log", answer) != "enrols anew" {
+		t.Errorf("with an unknown key at the end: %s", answer)
+	}
+	if diff := cmp.Diff([]string{`added {"a":"1"}`}, r.rows(host, "q")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestABrokenConnectionKeepsTheAgentsData(t *testing.T) {
 	r := newRig(t, dbtest.Open(t, database.SQLite), agentapi.Limits{})
 	key, _ := r.enroll("agent")

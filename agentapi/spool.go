@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"muster/server/fault"
 )
@@ -16,9 +17,14 @@ const spoolMemory = 1 << 20
 // themselves after their data.
 type spool struct {
 	dir    string
+	room   *atomic.Int64 // what all spools hold on disk
 	memory bytes.Buffer
 	file   *os.File
+	size   int64 // of the file
 }
+
+// maxSpooled bounds what senders that nobody knows yet may put on our disk.
+const maxSpooled = 4 << 30
 
 // Write appends p, to a file once memory is full.
 func (s *spool) Write(p []byte) (int, error) {
@@ -33,6 +39,11 @@ func (s *spool) Write(p []byte) (int, error) {
 		s.file = file
 		_ = os.Remove(file.Name()) // gone with the process, whatever happens
 	}
+	if s.room.Add(int64(len(p))) > maxSpooled {
+		s.room.Add(-int64(len(p)))
+		return 0, fault.New(fault.Busy, "no room to take the body")
+	}
+	s.size += int64(len(p))
 	n, err := s.file.Write(p)
 	return n, spoolFault(err)
 }
@@ -51,6 +62,7 @@ func (s *spool) replay() (*bufio.Reader, error) {
 func (s *spool) close() {
 	if s.file != nil {
 		_ = s.file.Close()
+		s.room.Add(-s.size)
 	}
 }
 

@@ -67,8 +67,8 @@ func serve(ctx context.Context, cfg Config) error {
 }
 
 // newApp opens everything and listens, but serves nothing yet.
-func newApp(ctx context.Context, cfg Config, log *slog.Logger) (a *app, err error) {
-	a = &app{cfg: cfg, log: log, proxies: cfg.TrustedProxies, closing: make(chan struct{})}
+func newApp(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err error) {
+	a := &app{cfg: cfg, log: log, proxies: cfg.TrustedProxies, closing: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			a.release()
@@ -91,7 +91,10 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger) (a *app, err erro
 		return nil, err
 	}
 	a.openDoors()
-	return a, a.listen(ctx)
+	if err := a.listen(ctx); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 func (a *app) openBus() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -47,8 +48,9 @@ func (a *app) retain(ctx context.Context) error {
 		return err
 	}
 	before := keep.Before(time.Now())
-	if err := a.results.Purge(ctx, before); err != nil || before.Live.IsZero() {
-		return err
+	err = a.results.Purge(ctx, before)
+	if !before.Live.IsZero() {
+		err = errors.Join(err, a.distributed.Purge(ctx, before.Live))
 	}
-	return a.distributed.Purge(ctx, before.Live)
+	return err
 }

@@ -240,6 +240,8 @@ func TestListeners(t *testing.T) {
 		{"agents on the second", "POST", "https://" + agents + "/log", 400, `"error"`},
 		{"no API on the second", "POST", "https://" + agents + "/services/api/v1/login", 404, "not found"},
 		{"the certificate", "GET", p.url() + "/downloads/certificate.crt", 200, "BEGIN CERTIFICATE"},
+		{"the certificate where agents go", "GET", "https://" + agents + "/downloads/certificate.crt", 200, "BEGIN CERTIFICATE"},
+		{"a path that is not clean is no redirect", "POST", "https://" + agents + "//log", 404, "not found"},
 		{"nothing else to download", "GET", p.url() + "/downloads/../enroll_secret", 404, ""},
 		{"no secret to download", "GET", p.url() + "/downloads/secret.txt", 404, ""},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net"
 	"os"
@@ -19,9 +20,9 @@ const secretName = "default"
 
 var secretTags = []string{"inventory", "security", "health"}
 
-// firstRun makes what a new server needs: the account admin and an enrol secret.
-// It tells what to do next on standard output; a password that was made up is
-// shown there once and nowhere else.
+// firstRun makes what a new server needs, the account admin and an enrol secret,
+// and says on standard output what to do next. What is made up is told before
+// anything else can fail: a password is shown once and kept nowhere.
 func (a *app) firstRun(ctx context.Context) error {
 	created, password, err := a.accounts.EnsureAdmin(ctx, a.cfg.AdminPassword)
 	if err != nil {
@@ -30,55 +31,71 @@ func (a *app) firstRun(ctx context.Context) error {
 	if !created || a.cfg.AdminPassword != "" {
 		password = ""
 	}
+	if created {
+		if err := accountText.Execute(os.Stdout, password); err != nil {
+			return err
+		}
+	}
 	if err := a.ensureSecret(ctx); err != nil {
 		return err
 	}
-	return a.welcome(os.Stdout, created, password)
+	return a.welcome(os.Stdout)
 }
 
 // ensureSecret keeps the configured enrol secret, or makes one when there is none
-// at all, and leaves it in the data folder for the tools of this machine.
+// at all, and leaves it in the data folder for the tools of this machine. The file
+// comes first: the database keeps only a hash.
 func (a *app) ensureSecret(ctx context.Context) error {
-	secret := a.cfg.EnrollSecret
+	secret, file := a.cfg.EnrollSecret, a.cfg.SecretFile()
 	if secret != "" {
-		if err := a.hosts.EnsureSecret(ctx, hosts.NewSecret{Name: secretName, Secret: secret, Tags: secretTags}); err != nil {
+		if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
 			return err
 		}
-		return writeSecret(a.cfg.SecretFile(), secret)
+		return a.hosts.EnsureSecret(ctx, hosts.NewSecret{Name: secretName, Secret: secret, Tags: secretTags})
 	}
 	known, err := a.hosts.ListSecrets(ctx)
 	if err != nil || len(known) > 0 {
 		return err
 	}
-	secret, err = a.hosts.AddSecret(ctx, hosts.NewSecret{Name: secretName, Tags: secretTags})
+	if left, err := os.ReadFile(file); err == nil { // of a first start that was cut off
+		secret = strings.TrimSpace(string(left))
+	}
+	if secret == "" {
+		secret = rand.Text()
+		if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	_, err = a.hosts.AddSecret(ctx, hosts.NewSecret{Name: secretName, Secret: secret, Tags: secretTags})
 	if fault.Is(err, fault.Conflict) {
-		return nil // another replica was first
+		return os.Remove(file) // another replica was first, with a secret of its own
 	}
-	if err != nil {
-		return err
-	}
-	return writeSecret(a.cfg.SecretFile(), secret)
-}
-
-func writeSecret(path, secret string) error {
-	return os.WriteFile(path, []byte(secret+"\n"), 0o600)
+	return err
 }
 
 // welcome prints the next three things to do.
-func (a *app) welcome(w io.Writer, created bool, password string) error {
-	caFile := filepath.Join(a.cfg.Data, "certs", "ca.pem")
+func (a *app) welcome(w io.Writer) error {
+	ca := filepath.Join(a.cfg.Data, "certs", "ca.pem")
 	if a.cfg.TLSCert != "" {
-		caFile = a.cfg.TLSCert
+		ca = "the root certificate of your authority"
 	}
-	secretFile := a.cfg.SecretFile()
-	if _, err := os.Stat(secretFile); err != nil {
-		secretFile = ""
+	secret := a.cfg.SecretFile()
+	if _, err := os.Stat(secret); err != nil {
+		secret = "an enrol secret (make one: " + a.program() + " secret add NAME)"
 	}
 	return welcomeText.Execute(w, map[string]any{
-		"URL": localURL(a.cfg.Listen), "Elsewhere": a.publicURL(a.agentName(), a.cfg.Listen), "Agents": strings.TrimPrefix(a.publicURL(a.agentName(), a.agentListen()), "https://"),
-		"Flags":   a.clientFlags(),
-		"Created": created, "Password": password, "CA": caFile, "Secret": secretFile,
+		"URL": localURL(a.cfg.Listen), "Elsewhere": a.publicURL(a.agentName(), a.cfg.Listen),
+		"Agents": strings.TrimPrefix(a.publicURL(a.agentName(), a.agentListen()), "https://"),
+		"Flags":  a.clientFlags(), "Program": a.program(), "CA": ca, "Secret": secret,
 	})
+}
+
+// program is how this program is called, as a person would type it.
+func (a *app) program() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./server"
+	}
+	return os.Args[0]
 }
 
 // clientFlags are what the tools on this machine must be told when the server does
@@ -127,23 +144,23 @@ func (a *app) agentName() string {
 	return "localhost"
 }
 
+var accountText = template.Must(template.New("account").Parse(`
+    account   admin
+    password  {{if .}}{{.}}     (shown once){{else}}the one you configured{{end}}
+`))
+
 var welcomeText = template.Must(template.New("welcome").Parse(`
 Muster is ready.
-{{if .Password}}
-    account   admin
-    password  {{.Password}}     (shown once; change it with: muster user password admin)
-{{else if .Created}}
-    account   admin, with the password you configured
-{{end}}
+
 1. Open {{.URL}} (from elsewhere {{.Elsewhere}}).
    Its certificate is signed by {{.CA}}
 
 2. Start simulated agents, and ask them something:
-     go run ./server agents{{.Flags}} --count 25
-     go run ./server query{{.Flags}} "select * from users"
+     {{.Program}} agents{{.Flags}} --count 25
+     {{.Program}} query{{.Flags}} "select * from users"
 
 3. Enrol a real osqueryd: copy {{.CA}} to /etc/osquery/muster-ca.pem
-   and {{if .Secret}}{{.Secret}}{{else}}an enrol secret (muster secret add){{end}} to /etc/osquery/enroll_secret, and start it with
+   and {{.Secret}} to /etc/osquery/enroll_secret, and start it with
      --tls_hostname={{.Agents}}
      --tls_server_certs=/etc/osquery/muster-ca.pem
      --enroll_secret_path=/etc/osquery/enroll_secret

@@ -17,12 +17,7 @@ import (
 // and the agents unless they have a listener of their own.
 func (a *app) mainRoutes() http.Handler {
 	mux := http.NewServeMux()
-	admin := adminapi.New(adminapi.Deps{
-		Accounts: a.accounts, Hosts: a.hosts, Schedule: a.schedule, Results: a.results,
-		Distributed: a.distributed, Carves: a.carves,
-		Version: versionText(), CACert: a.certs.CAPEM, Origins: a.cfg.Origins, Proxies: a.proxies, Log: a.log,
-		Closing: a.closing,
-	})
+	admin := a.adminAPI()
 	for _, path := range []string{"/services/api/", "/distributed/result", "/downloads/"} {
 		mux.Handle(path, admin)
 	}
@@ -32,7 +27,16 @@ func (a *app) mainRoutes() http.Handler {
 	if a.cfg.AgentListen == "" {
 		a.door.Mount(mux)
 	}
-	return mux
+	return agentapi.NoRedirects(mux)
+}
+
+func (a *app) adminAPI() http.Handler {
+	return adminapi.New(adminapi.Deps{
+		Accounts: a.accounts, Hosts: a.hosts, Schedule: a.schedule, Results: a.results,
+		Distributed: a.distributed, Carves: a.carves,
+		Version: versionText(), CACert: a.certs.CAPEM, Origins: a.cfg.Origins, Proxies: a.proxies, Log: a.log,
+		Closing: a.closing,
+	})
 }
 
 // agentRoutes is what the agents' own listener serves.
@@ -40,8 +44,9 @@ func (a *app) agentRoutes() http.Handler {
 	mux := http.NewServeMux()
 	a.door.Mount(mux)
 	a.healthRoutes(mux)
+	mux.Handle("GET /downloads/certificate.crt", a.adminAPI()) // installers look for it where agents go
 	mux.HandleFunc("/", agentapi.NotFound)
-	return mux
+	return agentapi.NoRedirects(mux)
 }
 
 // metricsRoutes is what the metrics' own listener serves, in plain HTTP.

@@ -122,7 +122,9 @@ func (s *Store) whole(id int64) (*os.File, error) {
 			return nil, fault.Wrap(err, fault.Internal, "The carve's file cannot be read")
 		}
 	}
-	return nil, errDamaged("The file is gone from the disk")
+	// It may be on another replica's disk, or the disk may not be mounted: no
+	// verdict until the time for finishing is over.
+	return nil, fault.New(fault.Busy, "The carve's file is not on this machine")
 }
 
 // fail gives up a carve that had all its blocks.

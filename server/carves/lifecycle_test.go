@@ -86,12 +86,14 @@ func TestARestartDuringCompletionIsResumed(t *testing.T) {
 	tests := []struct {
 		name    string
 		crashed func(r *rig, id int64) error
+		passes  time.Duration
 		status  Status
+		says    string
 	}{
-		{"before anything was done", func(*rig, int64) error { return nil }, Completed},
-		{"after the renaming", func(r *rig, id int64) error { return r.publish(id, ".tar") }, Completed},
-		{"when the disk lost the end of the file", func(r *rig, id int64) error { return os.Truncate(r.path(id, ".part"), 5000) }, Failed},
-		{"when the disk lost the file", func(r *rig, id int64) error { return os.Remove(r.path(id, ".part")) }, Failed},
+		{"before anything was done", func(*rig, int64) error { return nil }, time.Hour, Completed, ""},
+		{"after the renaming", func(r *rig, id int64) error { return r.publish(id, ".tar") }, time.Hour, Completed, ""},
+		{"when the disk lost the end of the file", func(r *rig, id int64) error { return os.Truncate(r.path(id, ".part"), 5000) }, time.Hour, Failed, "disk"},
+		{"when the file is on no disk of ours in all the time there is", func(r *rig, id int64) error { return os.Remove(r.path(id, ".part")) }, 25 * time.Hour, Failed, "could not be finished"},
 	}
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		for i, test := range tests {
@@ -107,7 +109,7 @@ func TestARestartDuringCompletionIsResumed(t *testing.T) {
 				if err := test.crashed(before, carve.ID); err != nil {
 					t.Fatal(err)
 				}
-				before.pass(time.Hour) // being finished is not being idle
+				before.pass(test.passes) // being finished is not being idle
 				after := r.again(Options{})
 				defer after.run()()
 				until(t, "the end", func() bool { return !after.find(sessionID).EndedAt.IsZero() })
@@ -118,7 +120,7 @@ func TestARestartDuringCompletionIsResumed(t *testing.T) {
 					after.mustHold(sessionID, data, FormatTar)
 					return
 				}
-				if !strings.Contains(carve.Error, "disk") || carve.SHA256 != "" {
+				if !strings.Contains(carve.Error, test.says) || carve.SHA256 != "" {
 					t.Errorf("the carve is %+v", carve)
 				}
 				until(t, "the file's end", func() bool {

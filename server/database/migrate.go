@@ -17,6 +17,9 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if pending, err := provider.HasPending(ctx); err == nil && !pending {
+		return nil // no need to queue for the lock
+	}
 	_, err = provider.Up(ctx)
 	return err
 }
@@ -42,7 +45,7 @@ func (db *DB) provider() (*goose.Provider, error) {
 	var options []goose.ProviderOption
 	if db.engine == Postgres {
 		dialect = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // look each second, for five minutes
 		if err != nil {
 			return nil, err
 		}

@@ -121,6 +121,12 @@ func (s *Store) EnsureSecret(ctx context.Context, n NewSecret) error {
 		return nil
 	}
 	_, err := s.AddSecret(ctx, n)
+	if fault.Is(err, fault.Conflict) { // another replica may have been first
+		again := s.db.Read(ctx).Raw("SELECT name FROM enroll_secrets WHERE secret_hash = ?", hash[:]).Scan(&kept).Error
+		if again == nil && len(kept) > 0 {
+			return nil
+		}
+	}
 	return err
 }
 

@@ -9,6 +9,9 @@ import (
 	"muster/server/hosts"
 )
 
+// maxCarves bounds what one answer may announce; a query starts one, or a few.
+const maxCarves = 64
+
 // announceCarves ties carves to the live query that asked for them. The agent's
 // own request_id is random: the carve_guid in the answer is the only link
 // (osquery-tls 5.1, 5.2).
@@ -21,11 +24,16 @@ func (p *Pipeline) announceCarves(ctx context.Context, host *hosts.Host, reports
 		if !ok {
 			continue
 		}
+		announced := 0
 		for _, row := range rowsOf(report.Rows) {
 			if row["carve"] != "1" || row["carve_guid"] == "" {
 				continue
 			}
-			if err := p.Carves.Requested(ctx, host.ID, row["carve_guid"], queryID); err != nil {
+			if announced++; announced > maxCarves {
+				p.Log.Warn("an answer announces more carves than one query starts", "host_id", host.ID, "query_id", queryID)
+				break
+			}
+			if err := p.ours(p.Carves.Requested(ctx, host.ID, row["carve_guid"], queryID), host); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"muster/server/carves"
 	"muster/server/distributed"
+	"muster/server/fault"
 	"muster/server/hosts"
 	"muster/server/results"
 )
@@ -53,30 +54,51 @@ func (p *Pipeline) Work(ctx context.Context, host *hosts.Host) (distributed.Work
 	return work, nil
 }
 
-// Answer takes what a host answered: details go to its record, carves that an
-// answer announces are tied to the query, everything else belongs to live
-// queries. When it returns nil the answers are committed.
+// Answer takes what a host answered: everything but details and carves belongs to
+// live queries, details go to the host's record, and carves that an answer
+// announces are tied to its query. When it returns nil the answers are committed.
+//
+// Faults: Busy and Internal. What is wrong with an answer is logged and no reason
+// to refuse it: the agent would send it again for ever.
 func (p *Pipeline) Answer(ctx context.Context, host *hosts.Host, reports []distributed.Report) error {
-	live := reports[:0:0]
+	var details, live []distributed.Report
 	for _, report := range reports {
-		name, isDetail := strings.CutPrefix(report.ID, detailPrefix)
-		if !isDetail {
+		if strings.HasPrefix(report.ID, detailPrefix) {
+			details = append(details, report)
+		} else {
 			live = append(live, report)
-			continue
 		}
+	}
+	if len(live) > 0 {
+		if err := p.Distributed.Answer(ctx, host.ID, live); err != nil {
+			return err
+		}
+	}
+	if err := p.saveDetails(ctx, host, details); err != nil {
+		return err
+	}
+	return p.announceCarves(ctx, host, live)
+}
+
+func (p *Pipeline) saveDetails(ctx context.Context, host *hosts.Host, reports []distributed.Report) error {
+	for _, report := range reports {
+		name := strings.TrimPrefix(report.ID, detailPrefix)
 		if report.Status != 0 {
 			p.Log.Warn("a host could not tell its details", "host_id", host.ID, "detail", name, "message", report.Message)
 			continue
 		}
-		if err := p.Hosts.SaveDetail(ctx, host.ID, name, rowsOf(report.Rows)); err != nil {
+		if err := p.ours(p.Hosts.SaveDetail(ctx, host.ID, name, rowsOf(report.Rows)), host); err != nil {
 			return err
 		}
 	}
-	if len(live) == 0 {
-		return nil
-	}
-	if err := p.Distributed.Answer(ctx, host.ID, live); err != nil {
+	return nil
+}
+
+// ours returns the failures that sending again may mend, and logs the others.
+func (p *Pipeline) ours(err error, host *hosts.Host) error {
+	if kind := fault.KindOf(err); err == nil || kind == fault.Busy || kind == fault.Internal {
 		return err
 	}
-	return p.announceCarves(ctx, host, live)
+	p.Log.Warn("a part of an answer was dropped", "host_id", host.ID, "error", err)
+	return nil
 }

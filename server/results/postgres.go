@@ -19,8 +19,12 @@ import (
 // it, meet on one of them; so it covers what their clocks may differ by.
 const midnight = 5 * time.Minute
 
-// dataException is the class of PostgreSQL's errors about values.
-const dataException = "22"
+// The classes of PostgreSQL's errors that lie in what was sent: values that a type
+// does not take, and values larger than a row or an index can hold.
+const (
+	dataException = "22"
+	limitExceeded = "54"
+)
 
 // beginSQL keeps the planner from compiling claimSQL: its many index probes look
 // dear enough for that, and compiling takes longer than they do.
@@ -58,7 +62,7 @@ func (p *postgres) store(ctx context.Context, b *batch) error {
 		}
 		return p.insert(ctx, conn, b)
 	})
-	if strings.HasPrefix(stateOf(err), dataException) {
+	if state := stateOf(err); strings.HasPrefix(state, dataException) || strings.HasPrefix(state, limitExceeded) {
 		return fault.Wrap(err, fault.Unprocessable, "The report holds text that cannot be stored")
 	}
 	return err

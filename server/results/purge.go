@@ -2,6 +2,7 @@ package results
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -30,16 +31,13 @@ func (s *Store) Purge(ctx context.Context, before Before) error {
 	if !before.Status.IsZero() {
 		ends["status_logs"] = dayOf(before.Status)
 	}
+	var failed error // one table that is locked does not keep the others
 	for _, table := range partitionedTables() {
-		end, expires := ends[table.table]
-		if !expires {
-			continue
-		}
-		if err := s.purgeTable(ctx, table, end); err != nil {
-			return database.Fault(err)
+		if end, expires := ends[table.table]; expires {
+			failed = errors.Join(failed, database.Fault(s.purgeTable(ctx, table, end)))
 		}
 	}
-	return nil
+	return failed
 }
 
 // purgeTable deletes the rows of the days before end.
