@@ -31,7 +31,7 @@ const (
 // Pair is a certificate ready to serve. It is never changed after it was made.
 type Pair struct {
 	Certificate tls.Certificate // with Leaf set
-	CAPEM       []byte          // what agents must trust
+	CAPEM       []byte          // what agents must trust; nil when that is not known
 }
 
 // Ensure returns the server's own certificate from dir, for the given names at

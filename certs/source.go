@@ -28,7 +28,9 @@ type Options struct {
 	// CertFile and KeyFile are the operator's PEM files: a full chain and its
 	// unencrypted key. Both or neither.
 	CertFile, KeyFile string
-	Now               func() time.Time // nil: time.Now
+	// Roots are the authorities that complete the operator's chain; nil: the system's.
+	Roots *x509.CertPool
+	Now   func() time.Time // nil: time.Now
 }
 
 // Source serves one certificate and keeps it fresh. It is safe for concurrent use.
@@ -98,7 +100,9 @@ func (s *Source) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, e
 func (s *Source) Leaf() *x509.Certificate { return s.current.Load().Certificate.Leaf }
 
 // CAPEM returns what agents must trust, for their --tls_server_certs: our own
-// authority, or the last certificate of the operator's chain.
+// authority, or the root of the operator's chain, from the file or from the
+// system's authorities. It is nil when neither has it: agents then need the file
+// from whoever runs that authority.
 func (s *Source) CAPEM() []byte { return s.current.Load().CAPEM }
 
 // Run keeps the certificate fresh until ctx ends: it reloads the operator's files
@@ -184,8 +188,14 @@ func (s *Source) reload() error {
 	if now := s.options.Now(); now.After(certificate.Leaf.NotAfter) {
 		s.log.Warn("the TLS certificate has expired", "file", s.options.CertFile, "not_after", certificate.Leaf.NotAfter)
 	}
-	last := certificate.Certificate[len(certificate.Certificate)-1]
-	s.current.Store(&Pair{Certificate: certificate, CAPEM: encodeCertificates(last)})
+	pair := &Pair{Certificate: certificate}
+	if root := s.root(certificate); root != nil {
+		pair.CAPEM = encodeCertificates(root.Raw)
+	} else {
+		s.log.Warn("the root of the TLS certificate is neither in its file nor among the system's authorities: agents cannot get it here",
+			"file", s.options.CertFile, "issuer", certificate.Leaf.Issuer.String())
+	}
+	s.current.Store(pair)
 	s.loaded = before // files that changed while being read are read again next time
 	return nil
 }

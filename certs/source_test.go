@@ -131,7 +131,7 @@ func TestChangedFilesAreServedAtTheNextHandshakeButOneLookASecond(t *testing.T) 
 		t.Error("the new certificate is not served")
 	}
 	if !bytes.Equal(s.CAPEM(), fresh.CAPEM) {
-		t.Error("what agents must trust is not the chain's last certificate")
+		t.Error("what agents must trust is not the chain's root")
 	}
 }
 

@@ -27,7 +27,7 @@ import (
 const apiBase = "/services/api/v1"
 
 // maxAnswer bounds an answer of the API that is no stream.
-const maxAnswer = 16 << 20
+const maxAnswer = 64 << 20
 
 // client talks to the API of one server.
 type client struct {
@@ -77,9 +77,12 @@ func (c *client) call(ctx context.Context, endpoint string, in, out any) error {
 		return c.explain(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return c.explain(err)
+	}
+	if len(answer) > maxAnswer {
+		return fmt.Errorf("the server's answer to %s is larger than %d MiB", endpoint, maxAnswer>>20)
 	}
 	if err := refused(response.StatusCode, answer); err != nil || out == nil {
 		return err
@@ -109,45 +112,6 @@ func refused(status int, answer []byte) error {
 		r.message = fmt.Sprintf("the server answers %d %s", status, http.StatusText(status))
 	}
 	return r
-}
-
-// identifiers finds the hosts that people name as they see them: by name or
-// identifier. A name of several hosts is an error that tells them apart; one that
-// the server does not know is left for the server to refuse.
-func (c *client) identifiers(ctx context.Context, names []string) ([]string, error) {
-	var found []string
-	for _, name := range names {
-		var answer struct {
-			Data struct {
-				Results []struct {
-					Name       string `json:"display_name"`
-					Identifier string `json:"host_identifier"`
-				} `json:"results"`
-			} `json:"data"`
-		}
-		if err := c.call(ctx, "POST /hosts", map[string]any{"searchterm": name, "limit": 1000}, &answer); err != nil {
-			return nil, err
-		}
-		var called []string
-		for _, host := range answer.Data.Results {
-			if host.Identifier == name {
-				called = nil // identifiers come first
-				break
-			}
-			if strings.EqualFold(host.Name, name) {
-				called = append(called, host.Identifier)
-			}
-		}
-		switch len(called) {
-		case 0:
-			called = []string{name}
-		case 1:
-		default:
-			return nil, fmt.Errorf("%d hosts are called %s: name one by its identifier, %s", len(called), name, strings.Join(called, " or "))
-		}
-		found = append(found, called...)
-	}
-	return found, nil
 }
 
 // watch opens the stream of a live query.

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -138,6 +139,32 @@ func TestWrongName(t *testing.T) {
 	status := s.run(t.Context(), "healthcheck", "--server", server.URL, "--ca", certFile)
 	if status != exitFailed || !strings.Contains(s.err.String(), "certificate for other names") {
 		t.Errorf("exit %d: %s", status, s.err.String())
+	}
+}
+
+func TestAnAnswerThatIsTooLargeIsNotCut(t *testing.T) {
+	size := 0
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		const head, tail = `{"status":"success","message":"`, `"}`
+		_, _ = io.WriteString(w, head)
+		part := strings.Repeat("x", 1<<20)
+		for left := size - len(head) - len(tail); left > 0; left -= len(part) {
+			_, _ = io.WriteString(w, part[:min(left, len(part))])
+		}
+		_, _ = io.WriteString(w, tail)
+	}))
+	defer server.Close()
+	c, err := newClient(Config{Server: server.URL, CA: caFile(t, server)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	size = maxAnswer
+	if err := c.call(t.Context(), "GET /hosts", nil, nil); err != nil {
+		t.Errorf("the largest answer: %v", err)
+	}
+	size = maxAnswer + 1
+	if err := c.call(t.Context(), "GET /hosts", nil, nil); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
+		t.Errorf("a byte more: %v", err)
 	}
 }
 

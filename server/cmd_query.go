@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"muster/server/distributed"
 )
 
 // Exit statuses of query beside the shared ones.
@@ -114,16 +116,19 @@ func (q *query) run(ctx context.Context, t terminal, cfg Config) int {
 		watching, cancel = context.WithTimeout(ctx, q.timeout)
 	}
 	defer cancel()
-	w := newWatcher(t, newFormatter(q.format, t.out, q.sql), q.id)
+	w := newWatcher(t, newFormatter(q.format, q.sql, t), q.id)
 	err = w.watch(watching, c)
 	return w.end(ctx, watching, err)
 }
 
-// tokenLifetime covers the query and some time to connect.
+// tokenLifetime covers the query and some time to connect. How long a query that
+// was asked before still runs is known only once there is a token.
 func (q *query) tokenLifetime() time.Duration {
 	switch {
 	case q.timeout > 0:
 		return q.timeout + 5*time.Minute
+	case q.follow > 0:
+		return distributed.MaxExpiry + 5*time.Minute
 	case q.expires > 0:
 		return q.expires + 5*time.Minute
 	}

@@ -42,6 +42,7 @@ func newFakeAPI(t *testing.T, stream func(n int, send func(...string))) *fakeAPI
 	mux.HandleFunc("POST /services/api/v1/login", f.login)
 	mux.HandleFunc("POST /services/api/v1/logout", f.logout)
 	mux.HandleFunc("POST /services/api/v1/hosts", f.signedIn(f.hosts))
+	mux.HandleFunc("GET /services/api/v1/hosts/{name}", f.signedIn(f.host))
 	mux.HandleFunc("POST /services/api/v1/distributed/add", f.signedIn(f.add))
 	mux.HandleFunc("GET /services/api/v1/live/{id}", f.signedIn(f.live))
 	server := httptest.NewTLSServer(mux)
@@ -88,14 +89,42 @@ func (f *fakeAPI) logout(w http.ResponseWriter, r *http.Request) {
 	reply(w, 200, `{"status":"success","message":"out"}`)
 }
 
+// host knows one by its identifier, which is many others' name, and another by its number.
+func (f *fakeAPI) host(w http.ResponseWriter, r *http.Request) {
+	body := map[string]string{
+		"many/i 1": `{"status":"success","data":{"display_name":"other","host_identifier":"many/i 1"}}`,
+		"12":       `{"status":"success","data":{"display_name":"other","host_identifier":"i12"}}`,
+	}[r.PathValue("name")]
+	if body == "" {
+		reply(w, 404, `{"status":"failure","message":"Host with this identifier does not exist"}`)
+		return
+	}
+	reply(w, 200, body)
+}
+
+// page is one of 25000 hosts called many1, many2 and so on.
+func page(start, limit int) string {
+	var rows []string
+	for i := start + 1; i <= min(start+limit, 25_000); i++ {
+		rows = append(rows, fmt.Sprintf(`{"display_name":"many%d","host_identifier":"m%d"}`, i, i))
+	}
+	return `{"status":"success","data":{"results":[` + strings.Join(rows, ",") + `]}}`
+}
+
 // hosts finds two machines called twin and one called web1.
 func (f *fakeAPI) hosts(w http.ResponseWriter, r *http.Request) {
 	var body map[string]any
 	_ = json.NewDecoder(r.Body).Decode(&body)
+	start, _ := body["start"].(float64)
+	limit, _ := body["limit"].(float64)
 	reply(w, 200, map[any]string{
 		"twin": `{"status":"success","data":{"results":[{"display_name":"twin","host_identifier":"t1"},{"display_name":"Twin","host_identifier":"t2"}]}}`,
 		"web1": `{"status":"success","data":{"results":[{"display_name":"web10","host_identifier":"i10"},{"display_name":"web1","host_identifier":"i1"}]}}`,
+		"12":   `{"status":"success","data":{"results":[{"display_name":"12","host_identifier":"n12"}]}}`,
 		"a":    `{"status":"success","data":{"results":[]}}`,
+		"..":   `{"status":"success","data":{"results":[]}}`,
+
+		"many24000": page(int(start), int(limit)),
 	}[body["searchterm"]])
 }
 
@@ -197,6 +226,41 @@ func TestQueryFollowsAnEarlierOne(t *testing.T) {
 	}
 	if f.asked != nil {
 		t.Errorf("it asked again: %v", f.asked)
+	}
+}
+
+func TestHostsAreFoundByWhatPeopleCallThem(t *testing.T) {
+	for sentence, c := range map[string]struct{ name, asked string }{
+		"an identifier needs no search":           {"many/i 1", "many/i 1"},
+		"a name behind more than a page of hits":  {"many24000", "m24000"},
+		"a number that is another host's name":    {"12", "n12"},
+		"what nobody knows is left to the server": {"a", "a"},
+		"a step in a path is none":                {"..", ".."},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			f, s := newFakeAPI(t, twoHosts), session{environ: goodToken}
+			status := f.ask(t.Context(), &s, "select 1", "--host", c.name)
+			if diff := cmp.Diff([]any{c.asked}, f.asked["nodes"]); status != exitOK || diff != "" {
+				t.Errorf("exit %d: %s\n%s", status, s.err.String(), diff)
+			}
+		})
+	}
+}
+
+func TestTokensOutliveTheirQuery(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		q     query
+		least time.Duration
+	}{
+		"the server's default":            {query{}, time.Hour},
+		"a query that waits":              {query{expires: 48 * time.Hour}, 48 * time.Hour},
+		"an earlier one, however long":    {query{follow: 7}, 7 * 24 * time.Hour},
+		"an earlier one, left in time":    {query{follow: 7, timeout: time.Minute}, time.Minute},
+		"one that is left before it ends": {query{expires: 48 * time.Hour, timeout: time.Minute}, time.Minute},
+	} {
+		if got := c.q.tokenLifetime(); got <= c.least || got > c.least+10*time.Minute {
+			t.Errorf("%s: %v", sentence, got)
+		}
 	}
 }
 
@@ -353,7 +417,7 @@ func TestReconnectingHasAnEnd(t *testing.T) {
 	}
 	c.token = "good"
 	var s session
-	w := newWatcher(s.terminal(), lineFormat{io.Discard}, 7)
+	w := newWatcher(s.terminal(), lineFormat{out: io.Discard}, 7)
 	var waits []time.Duration
 	w.pause = func(_ context.Context, d time.Duration) { waits = append(waits, d) }
 	if err := w.watch(t.Context(), c); err == nil || f.streams != reconnects+1 {

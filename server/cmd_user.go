@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"text/tabwriter"
+	"time"
 
 	"muster/server/accounts"
 )
@@ -12,14 +13,17 @@ import (
 func userCommand() command {
 	return command{
 		name:    cmdUser,
-		summary: "add accounts, set passwords, list accounts",
-		usage:   []string{"muster user add NAME [--password-file FILE]", "muster user password NAME [--password-file FILE]", "muster user list"},
+		summary: "add accounts, set passwords, make tokens, list accounts",
+		usage: []string{"muster user add NAME [--password-file FILE]", "muster user password NAME [--password-file FILE]",
+			"muster user token NAME [--expires TIME]", "muster user list"},
 		about: "Works on the server's database directly, whether or not the server runs. The password is asked for,\n" +
 			"or read from the first line of the standard input when that is no terminal. A new password signs the\n" +
-			"account out everywhere.",
+			"account out everywhere and ends its tokens. A token is for Prometheus and scripts: it may do what the\n" +
+			"account may, unused it does not end early, and it is printed once, since the server keeps none in plain.",
 		exits: []string{"0 done", "1 refused or failed", "2 wrong flags or settings"},
 		define: func(own *flag.FlagSet) runner {
 			file := own.String("password-file", "", "read the password from this `file`; - is the standard input")
+			expires := own.String("expires", "365d", "a `duration` from now such as 12h or 365d, after which a token ends")
 			return func(ctx context.Context, t terminal, cfg Config, args []string) int {
 				u := userWork{terminal: t, file: *file}
 				switch {
@@ -27,6 +31,12 @@ func userCommand() command {
 					return u.onAccounts(ctx, cfg, func(s *accounts.Store) error { return u.add(ctx, s, args[1]) })
 				case len(args) == 2 && args[0] == "password":
 					return u.onAccounts(ctx, cfg, func(s *accounts.Store) error { return u.setPassword(ctx, s, args[1]) })
+				case len(args) == 2 && args[0] == "token":
+					lifetime, err := parseLifetime(*expires)
+					if err != nil {
+						return usageError(t, cmdUser, fmt.Errorf("--expires: %w", err))
+					}
+					return u.onAccounts(ctx, cfg, func(s *accounts.Store) error { return u.token(ctx, s, args[1], lifetime) })
 				case len(args) == 1 && args[0] == "list":
 					return u.onAccounts(ctx, cfg, func(s *accounts.Store) error { return u.list(ctx, s) })
 				}
@@ -75,6 +85,19 @@ func (u userWork) setPassword(ctx context.Context, s *accounts.Store, name strin
 		return err
 	}
 	fmt.Fprintf(u.out, "%s has a new password and is signed out everywhere\n", name)
+	return nil
+}
+
+// token prints nothing else to the standard output, for scripts.
+func (u userWork) token(ctx context.Context, s *accounts.Store, name string, lifetime time.Duration) error {
+	token, err := s.IssueToken(ctx, name, lifetime)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(u.out, token); err != nil {
+		return err
+	}
+	fmt.Fprintf(u.err, "a token of %s until %s; it is not shown again\n", name, shortTime(time.Now().Add(lifetime)))
 	return nil
 }
 

@@ -77,6 +77,39 @@ func TestUserCommand(t *testing.T) {
 	})
 }
 
+func TestUserToken(t *testing.T) {
+	eachEngine(t, func(t *testing.T, m machine) {
+		if status, _, err := m.say("correct horse\n", "user", "add", "prometheus"); status != exitOK {
+			t.Fatal(err)
+		}
+		status, token, err := m.say("", "user", "token", "prometheus", "--expires", "30d")
+		if status != exitOK || strings.Count(token, "\n") != 1 || !strings.Contains(err, "not shown again") || strings.Contains(err, strings.TrimSpace(token)) {
+			t.Fatalf("token: %d %q %q", status, token, err)
+		}
+		token = strings.TrimSpace(token)
+		authenticate := func(after time.Duration) error {
+			store := accounts.New(m.db, accounts.Options{Now: func() time.Time { return time.Now().Add(after) }})
+			_, err := store.Authenticate(t.Context(), token)
+			return err
+		}
+		if err := authenticate(29 * day); err != nil {
+			t.Errorf("unused, it ended early: %v", err)
+		}
+		if err := authenticate(31 * day); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("it does not end: %v", err)
+		}
+		if status, _, err := m.say("battery staple\n", "user", "password", "prometheus"); status != exitOK || !fault.Is(authenticate(0), fault.Unauthenticated) {
+			t.Errorf("a new password does not end it: %d %s", status, err)
+		}
+		if status, out, err := m.say("", "user", "token", "nobody"); status != exitFailed || out != "" || !strings.Contains(err, "nobody") {
+			t.Errorf("of nobody: %d %q %q", status, out, err)
+		}
+		if status, _, err := m.say("", "user", "token", "prometheus", "--expires", "0d"); status != exitUsage || !strings.Contains(err, "--expires") {
+			t.Errorf("no lifetime: %d %q", status, err)
+		}
+	})
+}
+
 func TestSecretCommand(t *testing.T) {
 	eachEngine(t, func(t *testing.T, m machine) {
 		status, made, err := m.say("", "secret", "add", "laptops", "--tag", "inventory", "--tag=security,health", "--expires", "30d")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -8,9 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"muster/server/httpkit"
 	"muster/server/osquery"
 )
 
@@ -25,24 +26,28 @@ type formatter interface {
 var formats = []string{"table", "csv", "jsonl"}
 
 // newFormatter returns the formatter of that name for the answers to sql.
-func newFormatter(name string, out io.Writer, sql string) formatter {
+func newFormatter(name, sql string, t terminal) formatter {
 	switch name {
 	case "csv":
-		return &csvFormat{out: csv.NewWriter(out), sql: sql}
+		return &csvFormat{out: csv.NewWriter(t.out), shown: t.shows, sql: sql}
 	case "jsonl":
-		return lineFormat{out: out}
+		return lineFormat{out: t.out, shown: t.shows}
 	}
-	return &tableFormat{out: out}
+	return &tableFormat{out: t.out}
 }
 
 // lineFormat writes a row a line, as a JSON object that keeps the host apart
 // from the columns: one of them may be called host as well.
-type lineFormat struct{ out io.Writer }
+type lineFormat struct {
+	out   io.Writer
+	shown bool // on a terminal, which would act on what JSON need not escape
+}
 
 func (f lineFormat) left() []string { return nil }
 
 func (f lineFormat) write(a answer) error {
-	encoder := json.NewEncoder(f.out)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	for _, r := range a.rows {
 		line := struct {
@@ -53,13 +58,20 @@ func (f lineFormat) write(a answer) error {
 			return err
 		}
 	}
-	return nil
+	if f.shown {
+		_, err := f.out.Write(escapeControls(text.Bytes()))
+		return err
+	}
+	_, err := text.WriteTo(f.out)
+	return err
 }
 
 // csvFormat writes one header and then rows, so the header has to be known before
-// the first answer: platforms answer select * with columns of their own.
+// the first answer: platforms answer select * with columns of their own. Cells
+// come from machines that may be hostile: a spreadsheet runs none of them.
 type csvFormat struct {
 	out     *csv.Writer
+	shown   bool // on a terminal, which would act on control characters
 	sql     string
 	columns []string
 	missing []string
@@ -76,7 +88,7 @@ func (f *csvFormat) write(a answer) error {
 		if len(f.columns) == 0 { // tables of an extension: only hosts know their columns
 			f.columns = a.columns()
 		}
-		if err := f.out.Write(append([]string{"host"}, f.columns...)); err != nil {
+		if err := f.record(append([]string{"host"}, f.columns...)); err != nil {
 			return err
 		}
 	}
@@ -90,12 +102,22 @@ func (f *csvFormat) write(a answer) error {
 		for _, name := range f.columns {
 			record = append(record, r.get(name))
 		}
-		if err := f.out.Write(record); err != nil {
+		if err := f.record(record); err != nil {
 			return err
 		}
 	}
 	f.out.Flush()
 	return f.out.Error()
+}
+
+func (f *csvFormat) record(cells []string) error {
+	for i, cell := range cells {
+		if f.shown {
+			cell = visible(cell)
+		}
+		cells[i] = httpkit.EscapeCell(cell)
+	}
+	return f.out.Write(cells)
 }
 
 // columnsOf asks osquery's own tables which columns a query answers with, on any
@@ -196,15 +218,4 @@ func (f *tableFormat) line(text *strings.Builder, cells []string) {
 		}
 	}
 	text.WriteByte('\n')
-}
-
-// visible replaces what a terminal would act on: rows come from machines that
-// may be hostile.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
 }

@@ -11,8 +11,14 @@ import (
 // format writes answers, each a host and its rows as JSON, and returns the text.
 func format(t *testing.T, name, sql string, answers ...string) (text string, left []string) {
 	t.Helper()
+	return formatFor(t, false, name, sql, answers...)
+}
+
+// formatFor is format for a terminal, or not.
+func formatFor(t *testing.T, shows bool, name, sql string, answers ...string) (text string, left []string) {
+	t.Helper()
 	var out bytes.Buffer
-	f := newFormatter(name, &out, sql)
+	f := newFormatter(name, sql, terminal{out: &out, shows: shows})
 	for i := 0; i < len(answers); i += 2 {
 		rows, err := parseRows(json.RawMessage(answers[i+1]))
 		if err != nil {
@@ -77,6 +83,27 @@ func TestJSONLines(t *testing.T) {
 	got, _ := format(t, "jsonl", "", "h1", `[{"b":"<1>","a":"x"},{"host":"other"}]`, "h2", `[]`)
 	if want := `{"host":"h1","row":{"b":"<1>","a":"x"}}` + "\n" + `{"host":"h1","row":{"host":"other"}}` + "\n"; got != want {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestCSVOfHostileHosts(t *testing.T) {
+	hostile := []string{"=h1", `[{"=cmd()":"+1+1","b":"-5","c":"@x","d":"-1+1","e":"x\u001b[2J\ny\u009bz","f":"\t=1"}]`}
+	for shows, want := range map[bool]string{
+		false: "host,'=cmd(),b,c,d,e,f\n'=h1,'+1+1,-5,'@x,'-1+1,\"x\x1b[2J\ny\u009bz\",'\t=1\n",
+		true:  "host,'=cmd(),b,c,d,e,f\n'=h1,'+1+1,-5,'@x,'-1+1,x\uFFFD[2J\uFFFDy\uFFFDz,\uFFFD=1\n",
+	} {
+		if got, _ := formatFor(t, shows, "csv", "select * from table_of_an_extension", hostile...); got != want {
+			t.Errorf("on a terminal: %v\ngot  %q\nwant %q", shows, got, want)
+		}
+	}
+}
+
+func TestJSONLinesOnATerminal(t *testing.T) {
+	hostile := []string{"h\u009b1", `[{"a":"x\u001b[2J` + "\u009b\U000E0041é" + `"},{"b":"1"}]`}
+	got, _ := formatFor(t, true, "jsonl", "", hostile...)
+	want := `{"host":"h\u009b1","row":{"a":"x\u001b[2J\u009b\udb40\udc41é"}}` + "\n" + `{"host":"h\u009b1","row":{"b":"1"}}` + "\n"
+	if got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 

@@ -17,6 +17,7 @@ type terminal struct {
 	in       io.Reader
 	out, err io.Writer
 	asks     bool // in is a terminal: there is someone to ask
+	shows    bool // out is a terminal: it acts on control characters
 	rewrites bool // err is a terminal: a line can be written over
 	// silence stops the echo of in and returns what brings it back. Nil when asks is false.
 	silence func() (restore func(), err error)
@@ -25,7 +26,7 @@ type terminal struct {
 func newTerminal() terminal {
 	return terminal{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		asks: isTerminal(os.Stdin), rewrites: isTerminal(os.Stderr),
+		asks: isTerminal(os.Stdin), shows: isTerminal(os.Stdout), rewrites: isTerminal(os.Stderr),
 		silence: func() (func(), error) { return silence(os.Stdin) },
 	}
 }

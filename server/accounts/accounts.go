@@ -21,10 +21,12 @@ type Options struct {
 	Idle     time.Duration // a session unused for so long ends; default 12 h
 	Absolute time.Duration // a session ends after so long in any case; default 7 days
 	CacheFor time.Duration // how long a token is believed without asking the database; default 3 s
-	// HashSlots bounds password hashes at a time (19 MiB and a core each); default: the cores.
+	// HashSlots bounds password hashes at a time (19 MiB and a core each); default:
+	// half of the cores, so that a flood of sign-ins leaves the rest to the agents.
 	HashSlots int
 	// HashWait bounds how long a sign-in waits for a slot; default 5 s.
 	HashWait time.Duration
+	AuditFor time.Duration // how long the audit trail is kept; default 365 days
 }
 
 func (o Options) withDefaults() Options {
@@ -35,7 +37,8 @@ func (o Options) withDefaults() Options {
 	o.Absolute = orElse(o.Absolute, 7*24*time.Hour)
 	o.CacheFor = orElse(o.CacheFor, 3*time.Second)
 	o.HashWait = orElse(o.HashWait, 5*time.Second)
-	o.HashSlots = orElse(o.HashSlots, runtime.GOMAXPROCS(0))
+	o.HashSlots = orElse(o.HashSlots, max(1, runtime.GOMAXPROCS(0)/2))
+	o.AuditFor = orElse(o.AuditFor, 365*24*time.Hour)
 	return o
 }
 

@@ -15,6 +15,7 @@ type cache struct {
 	rows       map[key]cached
 	lifetime   time.Duration
 	generation int64
+	revoked    chan struct{} // closed by the next forget
 }
 
 type cached struct {
@@ -23,7 +24,7 @@ type cached struct {
 }
 
 func newCache(lifetime time.Duration) *cache {
-	return &cache{rows: map[key]cached{}, lifetime: lifetime}
+	return &cache{rows: map[key]cached{}, lifetime: lifetime, revoked: make(chan struct{})}
 }
 
 // get returns the session, or nil and the generation to hand to put.
@@ -57,4 +58,13 @@ func (c *cache) forget() {
 	defer c.mu.Unlock()
 	c.generation++
 	clear(c.rows)
+	close(c.revoked)
+	c.revoked = make(chan struct{})
+}
+
+// next returns a channel that the next forget closes.
+func (c *cache) next() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.revoked
 }

@@ -65,10 +65,11 @@ func (s *Store) storePassword(ctx context.Context, user *userRow, hash string, k
 		if done.RowsAffected == 0 {
 			return fault.New(fault.Conflict, "The password was changed by somebody else meanwhile")
 		}
-		if err := tx.Write(ctx).Exec("DELETE FROM sessions WHERE user_id = ? AND id <> ?", user.ID, keep).Error; err != nil {
-			return database.Fault(err)
+		inTx := s.With(tx)
+		if err := inTx.end(ctx, "user_id = ? AND id <> ?", user.ID, keep); err != nil {
+			return err
 		}
-		return s.With(tx).Record(ctx, entry)
+		return inTx.Record(ctx, entry)
 	})
 	s.cache.forget()
 	return err

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,14 +81,24 @@ func (s *Store) Authenticate(ctx context.Context, token string) (*Account, error
 }
 
 // Check tells whether the session behind an account still stands, without using
-// it: for connections that outlive their request. Faults: as Authenticate.
+// it: for connections that outlive their request. It may be asked often: what was
+// read is believed as in Authenticate. Faults: as Authenticate.
 func (s *Store) Check(ctx context.Context, a *Account) error {
-	row, err := s.findSession(ctx, "WHERE s.id = ?", a.SessionID)
-	if err != nil {
-		return err
+	now, id := s.o.Now(), keyOf("session", strconv.FormatInt(a.SessionID, 10))
+	row, generation := s.cache.get(id, now)
+	if row == nil {
+		var err error
+		if row, err = s.findSession(ctx, "WHERE s.id = ?", a.SessionID); err != nil {
+			return err
+		}
+		s.cache.put(id, row, now, generation)
 	}
-	return row.check(s.o.Now(), s.o.Idle)
+	return row.check(now, s.o.Idle)
 }
+
+// Revoked returns a channel that is closed when this process next ends a session:
+// then Check again. What other processes end shows in Check within CacheFor.
+func (s *Store) Revoked() <-chan struct{} { return s.cache.next() }
 
 func (s *Store) findSession(ctx context.Context, where string, arg any) (*sessionRow, error) {
 	var rows []sessionRow
@@ -116,7 +127,7 @@ func (s *Store) touch(ctx context.Context, row *sessionRow, now time.Time) {
 }
 
 // Logout ends the session of token, with its tickets. Faults: Unauthenticated
-// for an unknown token, Busy, Internal.
+// for a token that is unknown or has ended already, Busy, Internal.
 func (s *Store) Logout(ctx context.Context, token, address string) error {
 	hash, ok := hashToken(token)
 	if !ok {
@@ -125,26 +136,32 @@ func (s *Store) Logout(ctx context.Context, token, address string) error {
 	err := s.db.Tx(ctx, func(tx *database.DB) error {
 		inTx := s.With(tx)
 		row, err := inTx.findSession(ctx, "WHERE s.kind <> 'ticket' AND s.token_hash = ?", hash[:])
+		if err == nil {
+			err = row.check(s.o.Now(), s.o.Idle)
+		}
 		if fault.Is(err, fault.Unauthenticated) {
 			return fault.New(fault.Unauthenticated, "API key passed is invalid")
 		}
 		if err != nil {
 			return err
 		}
-		if err := tx.Write(ctx).Exec("DELETE FROM sessions WHERE id = ? OR parent_id = ?", row.ID, row.ID).Error; err != nil {
-			return database.Fault(err)
+		if err := inTx.end(ctx, "id = ? OR parent_id = ?", row.ID, row.ID); err != nil {
+			return err
 		}
 		return inTx.Record(ctx, AuditEntry{UserID: row.UserID, Username: row.Username, Address: address, Action: "logout"})
 	})
-	s.cache.forget()
+	if !fault.Is(err, fault.Unauthenticated) { // made-up tokens drop nobody's cache
+		s.cache.forget()
+	}
 	return err
 }
 
-// Purge deletes sessions, tokens and tickets that have ended.
-func (s *Store) Purge(ctx context.Context) error {
-	now := s.o.Now()
-	return database.Fault(s.db.Write(ctx).Exec("DELETE FROM sessions WHERE expires_at <= ? OR (kind = 'session' AND last_used_at <= ?)",
-		database.Micros(now), database.Micros(now.Add(-s.o.Idle))).Error)
+// end ends the sessions that match. Their rows stay for endedFor, so that their
+// tokens are told from ones that never were.
+func (s *Store) end(ctx context.Context, where string, args ...any) error {
+	now := database.Micros(s.o.Now())
+	return database.Fault(s.db.Write(ctx).Exec("UPDATE sessions SET expires_at = ? WHERE expires_at > ? AND ("+where+")",
+		append([]any{now, now}, args...)...).Error)
 }
 
 type newSession struct {

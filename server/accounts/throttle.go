@@ -19,7 +19,6 @@ const (
 	addressBurst = 30
 	addressEvery = 6 * time.Second
 	maxBuckets   = 20_000
-	maxKnown     = 10_000
 )
 
 // key is a name of any length in 32 bytes, so that memory is bounded.
@@ -119,34 +118,6 @@ func (t *throttle) makeRoom(k key, now time.Time) {
 	if len(t.buckets) >= maxBuckets {
 		delete(t.buckets, fullest)
 	}
-}
-
-// known remembers who signed in from where, so that strangers who use up an
-// account's attempts do not lock its owner out.
-type known struct {
-	mu    sync.Mutex
-	pairs map[key]struct{}
-}
-
-func newKnown() *known { return &known{pairs: map[key]struct{}{}} }
-
-func (k *known) has(pair key) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	_, found := k.pairs[pair]
-	return found
-}
-
-func (k *known) add(pair key) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.pairs) >= maxKnown {
-		for other := range k.pairs {
-			delete(k.pairs, other)
-			break
-		}
-	}
-	k.pairs[pair] = struct{}{}
 }
 
 // retry is the cause of a TooMany fault: it knows when to come again.

@@ -40,6 +40,19 @@ func TestSession(t *testing.T) {
 	})
 }
 
+func TestPasswordsAreNotTakenFromTheURL(t *testing.T) {
+	each(t, func(w *world) {
+		if status, body := w.do("POST", "/login?username=admin&password=correct+horse", nil); status != http.StatusBadRequest {
+			t.Errorf("login: %d %s", status, body)
+		}
+		query := "?old_password=correct+horse&new_password=another+one&confirm_new_password=another+one"
+		if status, body := w.do("POST", "/changepw"+query, nil); status != http.StatusBadRequest {
+			t.Errorf("changepw: %d %s", status, body)
+		}
+		w.login(adminPassword)
+	})
+}
+
 func TestLoginIsThrottled(t *testing.T) {
 	each(t, func(w *world) {
 		var response *http.Response
@@ -115,8 +128,9 @@ func TestUnknownRoutes(t *testing.T) {
 
 func TestBrokenBodies(t *testing.T) {
 	each(t, func(w *world) {
+		to := "/hosts"
 		post := func(body string) (int, []byte) {
-			request, err := http.NewRequestWithContext(t.Context(), "POST", w.url("/hosts"), strings.NewReader(body))
+			request, err := http.NewRequestWithContext(t.Context(), "POST", w.url(to), strings.NewReader(body))
 			w.ok(err)
 			request.Header.Set("Content-Type", "application/json")
 			request.Header.Set("Authorization", "Bearer "+w.token)
@@ -132,6 +146,12 @@ func TestBrokenBodies(t *testing.T) {
 		w.golden("wrong_arguments", status, body)
 		if status, _ = post(`{"searchterm":"` + strings.Repeat("a", 1<<20) + `"}`); status != http.StatusRequestEntityTooLarge {
 			t.Errorf("a body over the limit: %d", status)
+		}
+		to = "/login"
+		status, body = post(`{"username":`)
+		w.golden("login_invalid_json", status, body)
+		if status, _ = post(`{"username":"` + strings.Repeat("a", 1<<20) + `"}`); status != http.StatusRequestEntityTooLarge {
+			t.Errorf("a sign-in over the limit: %d", status)
 		}
 	})
 }

@@ -151,7 +151,8 @@ func (a *api) viewLiveQuery(ctx context.Context, r pathLive) (answer, error) {
 }
 
 // taskView is what became of a query on one target. Node has no name when the
-// host was deleted.
+// host was deleted. Rows are left out, with rows_omitted, where a page would get
+// too large: they can be fetched with limit=1.
 type taskView struct {
 	Node       nodeView        `json:"node"`
 	State      string          `json:"state"`
@@ -160,6 +161,7 @@ type taskView struct {
 	FinishedAt *string         `json:"finished_at"`
 	RowCount   int             `json:"row_count"`
 	Rows       json.RawMessage `json:"rows,omitempty"`
+	Omitted    bool            `json:"rows_omitted,omitempty"`
 	Error      string          `json:"error"`
 	Stats      json.RawMessage `json:"stats"`
 }
@@ -200,9 +202,9 @@ func (a *api) listTasks(ctx context.Context, r listTasks) (answer, error) {
 	for _, t := range tasks {
 		view := taskView{
 			Node: viewNode(t.HostID, t.Host), State: string(t.State), Sends: t.Sends, SentAt: iso(t.SentAt), FinishedAt: iso(t.FinishedAt),
-			RowCount: t.RowCount, Error: t.Error, Stats: orObject(t.Stats),
+			RowCount: t.RowCount, Omitted: t.RowsOmitted, Error: t.Error, Stats: orObject(t.Stats),
 		}
-		if r.Rows {
+		if r.Rows && !t.RowsOmitted {
 			view.Rows = orList(t.Rows)
 		}
 		views = append(views, view)

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,33 @@ func TestDistributed(t *testing.T) {
 		w.clock.pass(2 * time.Hour)
 		w.ok(w.deps.Distributed.Expire(t.Context()))
 		w.expect("live_failed", "GET", "/live/2/tasks", nil)
+	})
+}
+
+func TestTasksOverTheBudget(t *testing.T) {
+	each(t, func(w *world) {
+		w.launchAll("select 1 as a")
+		big := `[{"a":"` + strings.Repeat("x", 9<<20) + `"}]`
+		w.reply(1, big)
+		w.reply(2, big)
+		get := func(query string) []map[string]json.RawMessage {
+			_, body := w.do("GET", "/live/1/tasks"+query, nil)
+			var got struct {
+				Data struct{ Results []map[string]json.RawMessage }
+			}
+			w.ok(json.Unmarshal(body, &got))
+			return got.Data.Results
+		}
+		both := get("")
+		if len(both) != 2 || len(both[0]["rows"]) != len(big) || both[0]["rows_omitted"] != nil {
+			t.Error("the first task comes without its rows")
+		}
+		if len(both) != 2 || both[1]["rows"] != nil || string(both[1]["rows_omitted"]) != "true" {
+			t.Error("the second task does not say that its rows are omitted")
+		}
+		if alone := get("?start=1&limit=1"); len(alone) != 1 || len(alone[0]["rows"]) != len(big) || alone[0]["rows_omitted"] != nil {
+			t.Error("a task on a page of its own comes without its rows")
+		}
 	})
 }
 

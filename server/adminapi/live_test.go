@@ -11,6 +11,10 @@ import (
 
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
+
+	"muster/server/accounts"
+	"muster/server/database"
+	"muster/server/database/dbtest"
 )
 
 // dial opens a WebSocket at a path as do would call it.
@@ -246,6 +250,36 @@ func TestSocketEnds(t *testing.T) {
 		_, _ = w.read(stays)
 		close(w.closing)
 		w.wantClose(stays, websocket.CloseGoingAway)
+	})
+}
+
+func TestSocketsEndWhenTheSessionIsRevoked(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		timing := &w.api.sockets.timing
+		timing.ping, timing.check = time.Hour, time.Hour
+		w.launchAll("select 1 as a")
+		open := func() *websocket.Conn {
+			conn := w.open("/live/1")
+			_, _ = w.read(conn)
+			return conn
+		}
+		conn := open()
+		w.ok(w.deps.Accounts.Logout(t.Context(), w.token, ""))
+		w.wantClose(conn, closeSignedOut)
+
+		w.token = w.login(adminPassword)
+		conn = open()
+		w.ok(w.deps.Accounts.SetPassword(t.Context(), "admin", "new password"))
+		w.wantClose(conn, closeSignedOut)
+
+		w.token = w.login("new password")
+		timing.check = 20 * time.Millisecond
+		conn = open()
+		replica := accounts.New(db, accounts.Options{Now: w.clock.Now})
+		w.ok(replica.Logout(t.Context(), w.token, ""))
+		w.clock.pass(4 * time.Second)
+		w.wantClose(conn, closeSignedOut)
 	})
 }
 

@@ -23,7 +23,7 @@ func (a *api) routes() []route {
 	open, in := a.anybody, a.signedIn
 	itself := func(h http.Handler) http.Handler { return h } // WebSockets also take tickets
 	return []route{
-		{"POST", "/login", open, handle(a, a.login)},
+		{"POST", "/login", open, httpkit.Handle(&httpkit.Door{Log: a.Log, Success: success, Failure: loginFailure}, a.login)},
 		{"POST", "/logout", open, handle(a, a.logout)},
 		{"POST", "/changepw", in, handle(a, a.changePassword)},
 		{"POST", "/management/changepw", in, handle(a, a.changePassword)},

@@ -2,14 +2,17 @@ package adminapi
 
 import (
 	"context"
+	"errors"
+	"net/http"
 
 	"muster/server/accounts"
 	"muster/server/fault"
+	"muster/server/httpkit"
 )
 
 type loginRequest struct {
 	Username string `arg:"username"`
-	Password string `arg:"password"`
+	Password string `arg:"password,body"`
 }
 
 // Check refuses what is missing, in the original's words (reference 1.1).
@@ -38,6 +41,15 @@ func (a *api) login(ctx context.Context, r loginRequest) (loginAnswer, error) {
 	return loginAnswer{Status: "success", Message: "user logged in successfully", XAccessToken: token, Token: token}, nil
 }
 
+// loginFailure says what the original says of a body that is no JSON (reference
+// 1.1), and the rest as elsewhere.
+func loginFailure(w http.ResponseWriter, r *http.Request, status int, err error) {
+	if errors.Is(err, httpkit.ErrJSON) {
+		err = fault.Wrap(err, fault.Invalid, "JSON Decode Error!")
+	}
+	failure(w, r, status, err)
+}
+
 type nothing struct{}
 
 func (a *api) logout(ctx context.Context, _ nothing) (answer, error) {
@@ -49,9 +61,9 @@ func (a *api) logout(ctx context.Context, _ nothing) (answer, error) {
 }
 
 type changePasswordRequest struct {
-	Old     string `arg:"old_password,required"`
-	New     string `arg:"new_password,required"`
-	Confirm string `arg:"confirm_new_password,required"`
+	Old     string `arg:"old_password,required,body"`
+	New     string `arg:"new_password,required,body"`
+	Confirm string `arg:"confirm_new_password,required,body"`
 }
 
 func (a *api) changePassword(ctx context.Context, r changePasswordRequest) (answer, error) {

@@ -34,12 +34,13 @@ const (
 // only one that takes nothing at all for write.
 type timing struct {
 	ping    time.Duration // between pings
+	check   time.Duration // between looks at the session behind the socket
 	read    time.Duration // without a sign of life
 	write   time.Duration // for one piece
 	control time.Duration // for a ping or close frame
 }
 
-var usualTiming = timing{ping: 30 * time.Second, read: 75 * time.Second, write: time.Minute, control: 10 * time.Second}
+var usualTiming = timing{ping: 30 * time.Second, check: 2 * time.Second, read: 75 * time.Second, write: time.Minute, control: 10 * time.Second}
 
 // sockets counts open WebSockets per account.
 type sockets struct {
@@ -208,28 +209,43 @@ func (s *socket) timed(write func() error) error {
 }
 
 // keepAlive pings, and ends the socket when the server shuts down or the session
-// behind it has ended.
+// behind it has ended: at once when that happened in this process, else within
+// seconds.
 func (s *socket) keepAlive() {
-	ticker := time.NewTicker(s.timing.ping)
-	defer ticker.Stop()
+	pings, checks := time.NewTicker(s.timing.ping), time.NewTicker(s.timing.check)
+	defer pings.Stop()
+	defer checks.Stop()
 	for {
+		revoked := s.api.Accounts.Revoked() // taken before the check, so that nothing falls between
+		if err := s.api.Accounts.Check(s.ctx, s.account); fault.Is(err, fault.Unauthenticated) {
+			s.cancel() // nothing more is sent
+			s.leave(closeSignedOut, fault.Public(err))
+			return
+		}
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-s.api.Closing:
 			s.leave(websocket.CloseGoingAway, "the server is shutting down")
 			return
-		case <-ticker.C:
-		}
-		if err := s.api.Accounts.Check(s.ctx, s.account); fault.Is(err, fault.Unauthenticated) {
-			s.leave(closeSignedOut, fault.Public(err))
-			return
-		}
-		err := s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.timing.control))
-		var timeout net.Error
-		if err != nil && (!errors.As(err, &timeout) || !timeout.Timeout()) {
-			_ = s.conn.Close() // a timeout may be a slow reader: listen decides
-			return
+		case <-revoked:
+		case <-checks.C:
+		case <-pings.C:
+			if !s.ping() {
+				return
+			}
 		}
 	}
+}
+
+// ping reports whether the connection is still there. A timeout may be a slow
+// reader: listen decides.
+func (s *socket) ping() bool {
+	err := s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.timing.control))
+	var timeout net.Error
+	if err != nil && (!errors.As(err, &timeout) || !timeout.Timeout()) {
+		_ = s.conn.Close()
+		return false
+	}
+	return true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -14,6 +15,10 @@ import (
 	"muster/server/fault"
 )
 
+// ErrJSON is the cause of the fault for a body that should be a JSON object and is
+// none.
+var ErrJSON = errors.New("the body is no JSON object")
+
 // maxDepth bounds how deep arrays and objects of a JSON body may nest.
 const maxDepth = 64
 
@@ -23,13 +28,16 @@ type argument struct {
 	texts  []string
 	json   any
 	isJSON bool
+	inURL  bool // it comes from the query string, which ends up in logs
 }
 
 // arguments gathers the query string and the body of any verb; where both name
 // an argument, the body wins.
 func arguments(r *http.Request) (map[string]argument, error) {
 	args := map[string]argument{}
-	addTexts(args, r.URL.Query())
+	for name, texts := range r.URL.Query() {
+		args[name] = argument{texts: texts, inURL: true}
+	}
 	body, err := readBody(r)
 	if err != nil || len(body) == 0 {
 		return args, err
@@ -100,16 +108,16 @@ func addTexts(args map[string]argument, values map[string][]string) {
 // Numbers stay json.Number, so that none loses digits.
 func parseObject(body []byte) (map[string]any, error) {
 	if depth(body) > maxDepth {
-		return nil, fault.New(fault.Invalid, "Failed to decode JSON object: it nests deeper than %d levels", maxDepth)
+		return nil, fault.Wrap(ErrJSON, fault.Invalid, "Failed to decode JSON object: it nests deeper than %d levels", maxDepth)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	var object map[string]any
 	if err := decoder.Decode(&object); err != nil {
-		return nil, fault.Wrap(err, fault.Invalid, "Failed to decode JSON object: %s", jsonProblem(err))
+		return nil, fault.Wrap(fmt.Errorf("%w: %w", ErrJSON, err), fault.Invalid, "Failed to decode JSON object: %s", jsonProblem(err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fault.New(fault.Invalid, "Failed to decode JSON object: something follows it")
+		return nil, fault.Wrap(ErrJSON, fault.Invalid, "Failed to decode JSON object: something follows it")
 	}
 	return object, nil
 }

@@ -3,6 +3,7 @@ package httpkit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -159,10 +160,42 @@ func TestDecodeRefuses(t *testing.T) {
 			if diff := cmp.Diff(test.fields, fault.FieldsOf(err)); diff != "" {
 				t.Error(diff)
 			}
+			if isJSON := test.fields != nil; errors.Is(err, ErrJSON) == isJSON {
+				t.Errorf("its cause is %v", errors.Unwrap(err))
+			}
 		})
 	}
 	if _, err := Decode[strict](request("POST", "/?query=bad", "", "")); !fault.Is(err, fault.Unprocessable) {
 		t.Errorf("Check is not asked: %v", err)
+	}
+}
+
+func TestBodyOnlyArguments(t *testing.T) {
+	type secret struct {
+		Password string  `arg:"password,required,body"`
+		Hint     *string `arg:"hint,body"`
+	}
+	const asJSON, asForm = "application/json", "application/x-www-form-urlencoded"
+	for name, r := range map[string]*http.Request{
+		"from the form":                       request("POST", "/?hint=url", asForm, "password=body"),
+		"from JSON":                           request("POST", "/", asJSON, `{"password":"body"}`),
+		"from the body where the URL has one": request("POST", "/?password=url", asJSON, `{"password":"body"}`),
+	} {
+		if got, err := Decode[secret](r); err != nil || got != (secret{Password: "body"}) {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+	}
+	for name, r := range map[string]*http.Request{
+		"in the URL only":           request("POST", "/?password=url", "", ""),
+		"in the URL of a GET":       request("GET", "/?password=url", "", ""),
+		"in the URL beside a body":  request("POST", "/?password=url", asJSON, `{"other":1}`),
+		"in the URL beside a form":  request("POST", "/?password=url", asForm, "other=1"),
+		"in the URL of an odd body": request("POST", "/?password=url", "text/plain", "password=x"),
+	} {
+		_, err := Decode[secret](r)
+		if diff := cmp.Diff(map[string]string{"password": missingInBody}, fault.FieldsOf(err)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

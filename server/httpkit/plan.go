@@ -10,8 +10,11 @@ import (
 	"muster/server/fault"
 )
 
-// missing is the sentence for a required argument that nobody sent.
-const missing = "Missing required parameter in the JSON body or the post body or the query string"
+// The sentences for a required argument that was not sent.
+const (
+	missingInBody = "Missing required parameter in the JSON body or the post body"
+	missing       = missingInBody + " or the query string"
+)
 
 // plan is what a request struct asks for, read from its tags once.
 type plan struct {
@@ -23,6 +26,7 @@ type field struct {
 	index    []int
 	name     string
 	fromPath bool
+	bodyOnly bool
 	required bool
 	pointer  bool
 	fallback *string
@@ -34,7 +38,8 @@ type field struct {
 // Decode fills a Req from the request, on any verb, from JSON body, form body,
 // query string (the body wins) and path. Fields are named by tags:
 //
-//	arg:"NAME[,required][,default=V][,choices=a|b][,min=N][,max=N]"
+//	arg:"NAME[,required][,body][,default=V][,choices=a|b][,min=N][,max=N]"
+//	             body: what the query string says is ignored, for what is secret
 //	path:"NAME"  a path wildcard, which no argument can overwrite
 //
 // Types: string, int, int64, bool, pointers to these (nil: absent), []string,
@@ -107,6 +112,8 @@ func (f *field) option(options string) error {
 		case "":
 		case "required":
 			f.required = true
+		case "body":
+			f.bodyOnly = true
 		case "default":
 			f.fallback = &value
 		case "choices":
@@ -148,6 +155,7 @@ func (p *plan) decode(r *http.Request, req any) error {
 			continue
 		}
 		given, found := args[f.name]
+		found = found && !(f.bodyOnly && given.inURL)
 		if problem := f.set(into, given, found); problem != "" {
 			wrong[f.name] = problem
 		}
@@ -177,6 +185,8 @@ func (f *field) set(into reflect.Value, given argument, found bool) string {
 	}
 	if !value.IsValid() || f.blankChoice(value) {
 		switch {
+		case f.required && f.bodyOnly:
+			return missingInBody
 		case f.required:
 			return missing
 		case f.fallback == nil:
