@@ -32,7 +32,7 @@ func (a *app) firstRun(ctx context.Context) error {
 		password = ""
 	}
 	if created {
-		if err := accountText.Execute(os.Stdout, password); err != nil {
+		if err := accountText.Execute(os.Stdout, map[string]string{"Password": password, "Program": a.program()}); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,7 @@ func (a *app) agentName() string {
 
 var accountText = template.Must(template.New("account").Parse(`
     account   admin
-    password  {{if .}}{{.}}     (shown once){{else}}the one you configured{{end}}
+    password  {{if .Password}}{{.Password}}     (shown once; change it with: {{.Program}} user password admin){{else}}the one you configured{{end}}
 `))
 
 var welcomeText = template.Must(template.New("welcome").Parse(`
