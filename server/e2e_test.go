@@ -195,6 +195,7 @@ func checkCarve(t *testing.T, p *process, token string) {
 				SessionID string `json:"session_id"`
 				Status    string
 				CarveSize int64 `json:"carve_size"`
+				QueryID   int64 `json:"query_id"`
 			}
 		}
 	}
@@ -202,6 +203,9 @@ func checkCarve(t *testing.T, p *process, token string) {
 		_, answer := p.post("/services/api/v1/carves", token, fmt.Sprintf(`{"host_identifier":%q}`, host.HostIdentifier))
 		return json.Unmarshal([]byte(answer), &list) == nil && len(list.Data.Results) == 1 && list.Data.Results[0].Status == "COMPLETED"
 	})
+	if id := list.Data.Results[0].QueryID; !strings.Contains(answer, fmt.Sprintf(`"query_id":%d`, id)) {
+		t.Errorf("the carve belongs to query %d, not to %s", id, answer)
+	}
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url()+"/services/api/v1/carves/download/"+list.Data.Results[0].SessionID, nil)
 	request.Header.Set("x-access-token", token)
 	response, err := p.client().Do(request)
