@@ -110,6 +110,9 @@ func (db *DB) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	pending, err := db.pending(ctx)
+	if err != nil { // one connection of the pool may have died while the database lives
+		pending, err = db.pending(ctx)
+	}
 	if err != nil {
 		return fault.Wrap(err, fault.Busy, "the database cannot be reached")
 	}

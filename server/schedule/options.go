@@ -153,12 +153,23 @@ func checkOptions(options map[string]any) (map[string]any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the option %s %w", name, err)
 		}
+		if text, isText := value.(string); isText && text != "" && holdsSecret(name) {
+			return nil, fmt.Errorf("the option %s looks like a secret: options are sent to every agent and shown to every account", name)
+		}
 		checked[name] = value
 	}
 	if size := len(appendJSON(nil, checked)); size > maxOptionsBytes {
 		return nil, fmt.Errorf("the options have %d bytes, more than %d", size, maxOptionsBytes)
 	}
 	return checked, nil
+}
+
+// holdsSecret reports whether an option of that name would be a secret itself, and
+// not the path of one.
+func holdsSecret(name string) bool {
+	name = strings.ToLower(name)
+	secret := strings.Contains(name, "secret") || strings.Contains(name, "password") || strings.Contains(name, "node_key")
+	return secret && !strings.HasSuffix(name, "_path") && !strings.HasSuffix(name, "_file")
 }
 
 func optionValue(value any) (any, error) {

@@ -57,6 +57,7 @@ func TestSetOptionsRefuses(t *testing.T) {
 		options map[string]any
 		says    string
 	}{
+		{"a secret, which every agent and account would see", map[string]any{"enroll_secret": "hello"}, "looks like a secret"},
 		{"a list", map[string]any{"events_max": []any{1}}, "events_max"},
 		{"an object", map[string]any{"events_max": map[string]any{}}, "events_max"},
 		{"null", map[string]any{"events_max": nil}, "events_max"},
