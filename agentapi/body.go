@@ -14,13 +14,12 @@ import (
 	"muster/server/fault"
 )
 
-// body is a request's body: inflated, bounded, and aware of whether reading
-// failed because of the network (send it again) or at the limit (never will fit).
+// body is a request's body, inflated and bounded: reading past the limit fails
+// with errTooLarge.
 type body struct {
 	*bufio.Reader
-	wire    *failing
-	limited *bounded
-	gz      *gzip.Reader
+	wire io.Reader    // as it comes, without a bound
+	gz   *gzip.Reader // nil when it is not compressed
 }
 
 var (
@@ -31,7 +30,7 @@ var (
 // openBody returns the body, of which at most limit bytes are read before and
 // after inflation. Close gives its buffers back.
 func openBody(r *http.Request, limit int64) (*body, error) {
-	b := &body{wire: &failing{r: r.Body}}
+	b := &body{wire: r.Body}
 	var source io.Reader = &bounded{r: b.wire, left: limit}
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
 		b.gz = gzips.Get().(*gzip.Reader)
@@ -41,9 +40,8 @@ func openBody(r *http.Request, limit int64) (*body, error) {
 		}
 		source = b.gz
 	}
-	b.limited = &bounded{r: source, left: limit}
 	b.Reader = readers.Get().(*bufio.Reader)
-	b.Reader.Reset(b.limited)
+	b.Reader.Reset(&bounded{r: source, left: limit})
 	return b, nil
 }
 
@@ -60,10 +58,11 @@ func (b *body) Close() {
 	}
 }
 
-// broken reports whether err came from the way here: the sender should send again.
-func (b *body) broken(err error) bool {
-	return b.wire.err != nil || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) ||
-		errors.Is(err, io.ErrUnexpectedEOF) && b.gz != nil && !b.limited.full
+// broken reports whether err came from the way here (a connection that broke, gzip
+// that does not unpack): the sender should send again. Only what arrived whole can
+// be malformed or too large.
+func broken(err error) bool {
+	return err != nil && !errors.Is(err, errMalformed) && !errors.Is(err, errTooLarge)
 }
 
 // verify reads the little that may follow the JSON, so that gzip's checksum is
@@ -72,32 +71,38 @@ func (b *body) verify() error {
 	if b.gz == nil {
 		return nil
 	}
-	if _, err := io.CopyN(io.Discard, b, 64<<10); err != nil && b.broken(err) {
+	if _, err := io.CopyN(io.Discard, b, 64<<10); !errors.Is(err, io.EOF) && broken(err) {
 		return err
 	}
 	return nil
 }
 
-// keyAtTheEnd reads a body that is over the limit to its end, keeping none of it
-// but the node key there: agents before 5.23 send it last, uncompressed, and have
-// to be known before they can be told to stop sending this.
+// keyAtTheEnd reads a body that is too large or malformed to its end, keeping none
+// of it but the node key there: agents before 5.23 send it last, uncompressed, and
+// have to be known before they can be told to stop sending this.
 func (b *body) keyAtTheEnd() string {
 	if b.gz != nil {
 		return ""
 	}
 	var tail []byte
 	piece := make([]byte, 32<<10)
-	for {
-		n, err := b.wire.Read(piece)
-		tail = append(tail, piece[:n]...)
-		tail = tail[max(0, len(tail)-2*maxKey):]
-		if err != nil {
-			break
+	for _, rest := range []io.Reader{b.Reader, b.wire} { // what was read ahead, then what was not
+		for {
+			n, err := rest.Read(piece)
+			tail = append(tail, piece[:n]...)
+			tail = tail[max(0, len(tail)-2*maxKey):]
+			if err != nil {
+				break
+			}
 		}
 	}
-	_, after, found := strings.Cut(string(tail), `"node_key":`)
-	value, _, ok := oneValue(trimLeft([]byte(after)))
-	if !found || !ok {
+	const name = `"node_key":`
+	at := bytes.LastIndex(tail, []byte(name))
+	if at < 0 {
+		return ""
+	}
+	value, _, ok := oneValue(trimLeft(tail[at+len(name):]))
+	if !ok {
 		return ""
 	}
 	return text(value)
@@ -132,7 +137,6 @@ var errTooLarge = errors.New("larger than the limit")
 type bounded struct {
 	r    io.Reader
 	left int64
-	full bool
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -143,24 +147,9 @@ func (b *bounded) Read(p []byte) (int, error) {
 		if n == 0 {
 			return 0, err
 		}
-		b.full = true
 		return 0, errTooLarge
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
-	return n, err
-}
-
-// failing remembers how the connection failed.
-type failing struct {
-	r   io.Reader
-	err error
-}
-
-func (f *failing) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		f.err = err
-	}
 	return n, err
 }

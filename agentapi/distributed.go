@@ -60,10 +60,13 @@ func (d *Door) write(ctx context.Context, r *http.Request) ([]byte, error) {
 	defer b.Close()
 	reader := newAnswerReader(b, d.limits.Answer)
 	readErr := reader.read()
-	if readErr != nil && b.broken(readErr) {
+	if broken(readErr) {
 		return nil, fault.Wrap(readErr, fault.Busy, "the body did not arrive whole")
 	}
 	if host == nil {
+		if reader.nodeKey == "" && readErr != nil {
+			reader.nodeKey = b.keyAtTheEnd()
+		}
 		if host, err = d.authenticate(ctx, r, reader.nodeKey); err != nil {
 			return nil, err
 		}

@@ -55,12 +55,12 @@ func (l *logRequest) run(b *body) error {
 	if l.refused(walkErr) {
 		return walkErr
 	}
-	if walkErr != nil && b.broken(walkErr) {
+	if broken(walkErr) {
 		return fault.Wrap(walkErr, fault.Busy, "the body did not arrive whole")
 	}
 	if l.host == nil {
 		key := ""
-		if errors.Is(walkErr, errTooLarge) {
+		if walkErr != nil {
 			key = b.keyAtTheEnd()
 		}
 		if err := l.authenticate(key); err != nil {
@@ -76,7 +76,7 @@ func (l *logRequest) run(b *body) error {
 		switch {
 		case l.refused(err):
 			return err
-		case err != nil && !errors.Is(err, errMalformed):
+		case broken(err):
 			return fault.Wrap(err, fault.Busy, "the body could not be read back")
 		case err != nil:
 			walkErr = err

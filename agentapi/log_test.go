@@ -40,6 +40,7 @@ func TestLogBodies(t *testing.T) {
 			{name: "an empty body", header: true, body: ``},
 			{name: "a poison line between good ones", header: true, body: `{"data":[` + event(4, `{"a":"4"}`) + `,{"name":tru},7,"x",` + event(5, `{"a":"5"}`) + `]}`, want: []string{`added {"a":"5"}`, `added {"a":"4"}`}},
 			{name: "a body that breaks off", header: true, body: `{"data":[` + event(6, `{"a":"6"}`) + `,{"name":`, want: []string{`added {"a":"6"}`}},
+			{name: "a body that is broken before its key", body: `{"data":[` + event(7, `{"a":"7"}`) + `} ,,],"log_type":"result","node_key":"KEY"}`, want: []string{`added {"a":"7"}`}},
 			{name: "more than fits in memory, key last", body: `{"data":[` + strings.Join(many, ",") + `],"node_key":"KEY"}`, count: 5000},
 			{name: "more than fits in memory, gzip, key last", gzip: true, body: `{"data":[` + strings.ReplaceAll(strings.Join(many, ","), `"n"`, `"m"`) + `],"node_key":"KEY"}`, count: 5000},
 		}
@@ -143,8 +144,12 @@ func TestABrokenConnectionKeepsTheAgentsData(t *testing.T) {
 	r := newRig(t, dbtest.Open(t, database.SQLite), agentapi.Limits{})
 	key, _ := r.enroll("agent")
 	full := `{"data":[` + event(1, `{"a":"1"}`) + `]}`
-	status, answer := r.sendGzip(key, full, 10)
-	if agentTakes("log", answer) != "keeps" {
-		t.Errorf("a gzip body without its end is answered %d %q", status, answer)
+	for _, cut := range []int{1, 10, 40} {
+		if status, answer := r.sendGzip(key, full, cut, false); agentTakes("log", answer) != "keeps" {
+			t.Errorf("a gzip body without its last %d bytes is answered %d %q", cut, status, answer)
+		}
+	}
+	if status, answer := r.sendGzip(key, full, 0, true); agentTakes("log", answer) != "keeps" {
+		t.Errorf("a gzip body that does not unpack is answered %d %q", status, answer)
 	}
 }

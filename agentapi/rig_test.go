@@ -185,13 +185,18 @@ func agentTakes(endpoint, body string) string {
 	return "success"
 }
 
-// sendGzip posts a gzip log body without its last cut bytes.
-func (r *rig) sendGzip(key, body string, cut int) (int, string) {
+// sendGzip posts a gzip log body without its last cut bytes, or with damage inside.
+func (r *rig) sendGzip(key, body string, cut int, damaged bool) (int, string) {
 	r.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	_, _ = z.Write([]byte(body))
 	_ = z.Close()
+	if damaged {
+		for i := 12; i < b.Len()-8; i++ {
+			b.Bytes()[i] = 0xff
+		}
+	}
 	request, _ := http.NewRequestWithContext(r.Context(), http.MethodPost, r.server.URL+"/log", bytes.NewReader(b.Bytes()[:b.Len()-cut]))
 	request.Header.Set("Authorization", "NodeKey "+key)
 	request.Header.Set("Content-Encoding", "gzip")

@@ -1,7 +1,6 @@
 package hosts
 
 import (
-	"log/slog"
 	"sync"
 	"testing"
 
@@ -15,14 +14,14 @@ func TestReplicasThatStartTogetherAgreeOnTheSecret(t *testing.T) {
 		var starting sync.WaitGroup
 		for range 6 {
 			starting.Go(func() {
-				s := New(db, bus.NewMemory(), slog.New(slog.DiscardHandler), Options{})
+				s := New(db, bus.NewMemory(), discard(), Options{})
 				if err := s.EnsureSecret(t.Context(), NewSecret{Name: "default", Secret: "the same for all"}); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		starting.Wait()
-		secrets, err := New(db, bus.NewMemory(), slog.New(slog.DiscardHandler), Options{}).ListSecrets(t.Context())
+		secrets, err := New(db, bus.NewMemory(), discard(), Options{}).ListSecrets(t.Context())
 		if err != nil || len(secrets) != 1 {
 			t.Errorf("%+v %v", secrets, err)
 		}
