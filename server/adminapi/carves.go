@@ -3,12 +3,20 @@ package adminapi
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"muster/server/carves"
 	"muster/server/fault"
 	"muster/server/httpkit"
 )
+
+func (a *api) carveRoutes() []route {
+	in := a.signedIn
+	return []route{
+		{"POST", "/carves", in, handle(a, a.listCarves), "View all carves"},
+		{"GET", "/carves/download/{session_id}", in, handle(a, a.downloadCarve), "Download a carve"},
+		{"POST", "/carves/delete", in, handle(a, a.deleteCarve), "Delete a carve"},
+	}
+}
 
 // carveView is a carve on the wire (document, "View all carves"). Archive is
 // null until the file is complete; what follows hostname is ours.
@@ -37,24 +45,24 @@ type listCarves struct {
 	Search         string `arg:"searchterm"`
 }
 
-func (a *api) listCarves(ctx context.Context, r listCarves) (answer, error) {
+func (a *api) listCarves(ctx context.Context, r listCarves) (answer[page[carveView]], error) {
 	filter := carves.Filter{Search: r.Search, ActiveOnly: true, Start: r.Start, Limit: r.Limit}
 	if r.HostIdentifier != "" {
 		host, err := a.findHost(ctx, r.HostIdentifier, "Node with this identifier does not exists")
 		if err != nil {
-			return answer{}, err
+			return answer[page[carveView]]{}, err
 		}
 		filter.HostID = host.ID
 	}
 	rows, count, total, err := a.Carves.List(ctx, filter)
 	if err != nil {
-		return answer{}, err
+		return answer[page[carveView]]{}, err
 	}
 	views := make([]carveView, 0, len(rows))
 	for _, c := range rows {
 		views = append(views, a.viewCarve(ctx, c))
 	}
-	return answer{"Successfully fetched the Carves data", page{views, count, total}}, nil
+	return answer[page[carveView]]{"Successfully fetched the Carves data", page[carveView]{views, count, total}}, nil
 }
 
 func (a *api) viewCarve(ctx context.Context, c *carves.Carve) carveView {
@@ -73,19 +81,19 @@ type deleteCarve struct {
 	SessionID string `arg:"session_id,required"`
 }
 
-func (a *api) deleteCarve(ctx context.Context, r deleteCarve) (answer, error) {
+func (a *api) deleteCarve(ctx context.Context, r deleteCarve) (answer[none], error) {
 	carve, err := a.Carves.Find(ctx, r.SessionID)
 	if err == nil {
 		err = a.Carves.Delete(ctx, carve.SessionID)
 	}
 	if fault.Is(err, fault.NotFound) {
-		return answer{}, fault.New(fault.NotFound, "No Carve is found for the session id provided!")
+		return answer[none]{}, fault.New(fault.NotFound, "No Carve is found for the session id provided!")
 	}
 	if err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	a.record(ctx, "carve.delete", carve.SessionID, map[string]any{"node_id": carve.HostID})
-	return answer{message: "Carve is deleted successfully"}, nil
+	return answer[none]{message: "Carve is deleted successfully"}, nil
 }
 
 type downloadCarve struct {
@@ -105,24 +113,6 @@ func (a *api) downloadCarve(ctx context.Context, r downloadCarve) (http.Handler,
 		if carve.SHA256 != "" {
 			w.Header().Set("ETag", `"`+carve.SHA256+`"`)
 		}
-		http.ServeContent(&patient{w, http.NewResponseController(w)}, r, carve.Archive, carve.EndedAt, file)
+		http.ServeContent(httpkit.Patient(w), r, carve.Archive, carve.EndedAt, file)
 	}), nil
-}
-
-// patience is how long a piece of a long answer may take.
-const patience = 30 * time.Second
-
-// patient gives each piece of an answer its own time, so that the server's limit
-// for a whole answer does not cut long downloads, while a client that takes
-// nothing any more still goes.
-type patient struct {
-	http.ResponseWriter
-	control *http.ResponseController
-}
-
-// Write extends the deadline and writes.
-func (p *patient) Write(data []byte) (int, error) {
-	// A writer without deadlines has no limit either.
-	_ = p.control.SetWriteDeadline(time.Now().Add(patience))
-	return p.ResponseWriter.Write(data)
 }

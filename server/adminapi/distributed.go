@@ -13,6 +13,20 @@ import (
 	"muster/server/hosts"
 )
 
+func (a *api) liveRoutes() []route {
+	in := a.signedIn
+	return []route{
+		{"POST", "/distributed/add", in, handle(a, a.launch), "Send a live query"},
+		{"GET", "/live", in, handle(a, a.listLive), "View live queries"},
+		{"POST", "/live/ticket", in, handle(a, a.ticket), "Issue a ticket that opens one WebSocket"},
+		{"GET", "/live/{id}", itself, a.liveQuery(handle(a, a.viewLiveQuery)), "View a live query, or follow it over a WebSocket"},
+		{"GET", "/live/{id}/tasks", in, handle(a, a.listTasks), "View the outcomes of a live query"},
+		{"POST", "/live/{id}/cancel", in, handle(a, a.cancelLive), "Cancel a live query"},
+		{"GET", "/distributed/result", itself, raw(a.espResults), "Follow live queries over a WebSocket"},
+		{"GET", "//distributed/result", itself, raw(a.espResults), "Follow live queries over a WebSocket"},
+	}
+}
+
 // launchRequest is the document's, plus expires: for how many seconds hosts that
 // are offline now may still come and get the query.
 type launchRequest struct {
@@ -40,19 +54,19 @@ type targetView struct {
 	Online         bool   `json:"online"`
 }
 
-func (a *api) launch(ctx context.Context, r launchRequest) (answer, error) {
+func (a *api) launch(ctx context.Context, r launchRequest) (answer[launchView], error) {
 	launched, err := a.Distributed.Launch(ctx, distributed.Launch{
 		SQL: r.Query, Description: r.Description, Username: callerOf(ctx).account.Username,
 		Identifiers: r.Nodes, Tags: r.Tags, Expires: time.Duration(r.Expires) * time.Second,
 	})
 	if err != nil {
-		return answer{}, err
+		return answer[launchView]{}, err
 	}
 	q := launched.Query
 	a.record(ctx, "live.launch", liveSubject(q.ID), map[string]any{
 		"query": excerpt(q.SQL), "nodes": r.Nodes, "tags": r.Tags, "targets": len(launched.Targets),
 	})
-	return answer{"Distributed query is sent successfully", launchView{
+	return answer[launchView]{"Distributed query is sent successfully", launchView{
 		QueryID: q.ID, OnlineNodes: len(launched.Online), Online: a.viewTargets(launched.Online),
 		Targets: a.viewTargets(launched.Targets), ExpiresAt: iso(q.ExpiresAt),
 	}}, nil
@@ -126,28 +140,28 @@ type listLive struct {
 	Limit int  `arg:"limit,default=50,min=1,max=1000"`
 }
 
-func (a *api) listLive(ctx context.Context, r listLive) (answer, error) {
+func (a *api) listLive(ctx context.Context, r listLive) (answer[page[liveView]], error) {
 	queries, count, err := a.Distributed.List(ctx, distributed.Filter{Open: r.Open, Start: r.Start, Limit: r.Limit})
 	if err != nil {
-		return answer{}, err
+		return answer[page[liveView]]{}, err
 	}
 	views := make([]liveView, 0, len(queries))
 	for _, q := range queries {
 		views = append(views, viewLive(q))
 	}
-	return answer{"Successfully fetched the live queries", page{views, count, count}}, nil
+	return answer[page[liveView]]{"Successfully fetched the live queries", page[liveView]{views, count, count}}, nil
 }
 
 type pathLive struct {
 	ID int64 `path:"id"`
 }
 
-func (a *api) viewLiveQuery(ctx context.Context, r pathLive) (answer, error) {
+func (a *api) viewLiveQuery(ctx context.Context, r pathLive) (answer[liveView], error) {
 	q, err := a.Distributed.Find(ctx, r.ID)
 	if err != nil {
-		return answer{}, err
+		return answer[liveView]{}, err
 	}
-	return answer{"Successfully fetched the live query", viewLive(q)}, nil
+	return answer[liveView]{"Successfully fetched the live query", viewLive(q)}, nil
 }
 
 // taskView is what became of a query on one target. Node has no name when the
@@ -189,14 +203,14 @@ func (r *listTasks) Check() error {
 	return nil
 }
 
-func (a *api) listTasks(ctx context.Context, r listTasks) (answer, error) {
+func (a *api) listTasks(ctx context.Context, r listTasks) (answer[page[taskView]], error) {
 	filter := distributed.TaskFilter{QueryID: r.ID, WithoutRows: !r.Rows, Start: r.Start, Limit: r.Limit}
 	for _, state := range r.States {
 		filter.States = append(filter.States, distributed.State(state))
 	}
 	tasks, count, err := a.Distributed.Tasks(ctx, filter)
 	if err != nil {
-		return answer{}, err
+		return answer[page[taskView]]{}, err
 	}
 	views := make([]taskView, 0, len(tasks))
 	for _, t := range tasks {
@@ -209,15 +223,15 @@ func (a *api) listTasks(ctx context.Context, r listTasks) (answer, error) {
 		}
 		views = append(views, view)
 	}
-	return answer{"Successfully fetched the outcomes of the live query", page{views, count, count}}, nil
+	return answer[page[taskView]]{"Successfully fetched the outcomes of the live query", page[taskView]{views, count, count}}, nil
 }
 
-func (a *api) cancelLive(ctx context.Context, r pathLive) (answer, error) {
+func (a *api) cancelLive(ctx context.Context, r pathLive) (answer[none], error) {
 	if err := a.Distributed.Cancel(ctx, r.ID); err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	a.record(ctx, "live.cancel", liveSubject(r.ID), nil)
-	return answer{message: "The live query is cancelled"}, nil
+	return answer[none]{message: "The live query is cancelled"}, nil
 }
 
 type ticketView struct {
@@ -226,10 +240,10 @@ type ticketView struct {
 }
 
 // ticket lets a browser open one WebSocket: it can send no header there.
-func (a *api) ticket(ctx context.Context, _ nothing) (answer, error) {
+func (a *api) ticket(ctx context.Context, _ nothing) (answer[ticketView], error) {
 	ticket, err := a.Accounts.Ticket(ctx, callerOf(ctx).account)
 	if err != nil {
-		return answer{}, err
+		return answer[ticketView]{}, err
 	}
-	return answer{"A ticket for one WebSocket is issued", ticketView{ticket, int(accounts.TicketLifetime.Seconds())}}, nil
+	return answer[ticketView]{"A ticket for one WebSocket is issued", ticketView{ticket, int(accounts.TicketLifetime.Seconds())}}, nil
 }

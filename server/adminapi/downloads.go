@@ -8,6 +8,15 @@ import (
 	"muster/server/httpkit"
 )
 
+// downloadRoutes is what installers fetch, without a token.
+func (a *api) downloadRoutes() []route {
+	open := a.anybody
+	return []route{
+		{"GET", "/downloads/certificate.crt", open, raw(a.certificate), "Download the certificate that agents trust"},
+		{"GET", "//downloads/certificate.crt", open, raw(a.certificate), "Download the certificate that agents trust"},
+	}
+}
+
 // certificate serves the authority that agents must trust. It needs no token: it
 // is public, and whoever enrols a host has none. Nothing else is downloaded here;
 // above all no enrol secret.

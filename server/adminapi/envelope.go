@@ -8,12 +8,15 @@ import (
 	"muster/server/httpkit"
 )
 
-// answer is what a handler says; the door wraps it in the envelope. Nil data is
-// left out.
-type answer struct {
+// answer is what a handler says; the door wraps it in the envelope. T is the
+// shape of the data, which the API's description reads off the handler.
+type answer[T any] struct {
 	message string
-	data    any
+	data    T
 }
+
+// none is the data of an answer that has a message only.
+type none struct{}
 
 // envelope is the body of every answer that is JSON (document, general part).
 type envelope struct {
@@ -23,17 +26,35 @@ type envelope struct {
 	Errors  map[string]string `json:"errors,omitempty"`
 }
 
+// said is the head of an answer that has more beside its data than the envelope
+// knows (document: query_id, pack_id, config). Embed it first.
+type said struct {
+	Status  string `json:"status"`
+	Message string `json:"message"`
+}
+
+// succeeded says that it went well.
+func succeeded(message string) said { return said{"success", message} }
+
 // page is the data of a list. Count is what matches, TotalCount what is there
 // without the search term.
-type page struct {
-	Results    any `json:"results"`
+type page[T any] struct {
+	Results    []T `json:"results"`
 	Count      int `json:"count"`
 	TotalCount int `json:"total_count"`
 }
 
+func (a answer[T]) enveloped() envelope {
+	e := envelope{Status: "success", Message: a.message}
+	if _, nothing := any(a.data).(none); !nothing {
+		e.Data = a.data
+	}
+	return e
+}
+
 func success(w http.ResponseWriter, _ *http.Request, value any) {
-	if a, ok := value.(answer); ok {
-		value = envelope{Status: "success", Message: a.message, Data: a.data}
+	if a, ok := value.(interface{ enveloped() envelope }); ok {
+		value = a.enveloped()
 	}
 	httpkit.WriteJSON(w, http.StatusOK, value)
 }

@@ -11,6 +11,26 @@ import (
 	"muster/server/httpkit"
 )
 
+func (a *api) hostRoutes() []route {
+	in := a.signedIn
+	return []route{
+		{"POST", "/hosts", in, handle(a, a.listHosts), "View all hosts"},
+		{"GET", "/hosts/export", in, handle(a, a.exportHosts), "Export hosts to a CSV file"},
+		{"GET", "/hosts/count", in, handle(a, a.countHosts), "Count hosts by platform and status"},
+		{"POST", "/hosts/status_logs", in, handle(a, a.listStatusLogs), "View the status logs of a host"},
+		{"POST", "/hosts/recent_activity", in, handle(a, a.listActivity), "View what a host reported for a query"},
+		{"POST", "/hosts/recent_activity/count", in, handle(a, a.countActivity), "Count what a host reported by query"},
+		{"POST", "/hosts/config", in, handle(a, a.hostConfig), "View the config of a host"},
+		{"GET", "/hosts/{host}", in, handle(a, a.viewHost), "View a host"},
+		{"GET", "/hosts/{host}/tags", in, handle(a, a.listHostTags), "View the tags of a host"},
+		{"POST", "/hosts/{host}/tags", in, handle(a, a.addHostTag), "Add a tag to a host"},
+		{"DELETE", "/hosts/{host}/tags", in, handle(a, a.removeHostTag), "Remove a tag from a host"},
+		{"PUT", "/hosts/{host}/delete", in, handle(a, a.removeHost), "Remove a host: it is refused until it is enabled again"},
+		{"DELETE", "/hosts/{host}/delete", in, handle(a, a.deleteHost), "Delete a host for good"},
+		{"PUT", "/hosts/{host}/enable", in, handle(a, a.enableHost), "Enable a host that was removed"},
+	}
+}
+
 // The original's words for a host that cannot be found differ by endpoint
 // (reference 1.2).
 const (
@@ -59,18 +79,18 @@ type listHosts struct {
 	Limit    int    `arg:"limit,default=0,min=0"`
 }
 
-func (a *api) listHosts(ctx context.Context, r listHosts) (answer, error) {
+func (a *api) listHosts(ctx context.Context, r listHosts) (answer[page[hostItem]], error) {
 	rows, count, total, err := a.Hosts.List(ctx, hosts.Filter{
 		Online: r.Status, Platform: r.Platform, Search: strings.TrimSpace(r.Search), Removed: !r.Enabled, Start: r.Start, Limit: r.Limit,
 	})
 	if err != nil {
-		return answer{}, err
+		return answer[page[hostItem]]{}, err
 	}
 	items := make([]hostItem, 0, len(rows))
 	for _, h := range rows {
 		items = append(items, a.viewHostItem(h))
 	}
-	return answer{"Successfully fetched the nodes details", page{items, count, total}}, nil
+	return answer[page[hostItem]]{"Successfully fetched the nodes details", page[hostItem]{items, count, total}}, nil
 }
 
 func (a *api) exportHosts(ctx context.Context, _ nothing) (httpkit.CSV, error) {
@@ -79,12 +99,14 @@ func (a *api) exportHosts(ctx context.Context, _ nothing) (httpkit.CSV, error) {
 		return httpkit.CSV{}, err
 	}
 	file := httpkit.CSV{Filename: "nodes.csv", Header: []string{"Host_Identifier", "os", "last_ip", "tags", "id", "health", "platform"}}
+	var cells [][]string
 	for _, h := range rows {
 		name, _ := osInfo(h)["name"].(string)
-		file.Rows = append(file.Rows, []string{
+		cells = append(cells, []string{
 			h.DisplayName(), name, h.LastIP, strings.Join(h.Tags, ","), strconv.FormatInt(h.ID, 10), strconv.FormatBool(h.Online(a.Now())), h.Platform,
 		})
 	}
+	file.Rows = httpkit.Listed(cells)
 	return file, nil
 }
 
@@ -109,14 +131,14 @@ type pathHost struct {
 	Host string `path:"host"`
 }
 
-func (a *api) viewHost(ctx context.Context, r pathHost) (answer, error) {
+func (a *api) viewHost(ctx context.Context, r pathHost) (answer[hostView], error) {
 	h, err := a.findHost(ctx, r.Host, noSuchHost)
 	if err != nil {
-		return answer{}, err
+		return answer[hostView]{}, err
 	}
 	details := object(h.OsqueryInfo)
 	details["osquery_version"] = h.OsqueryVersion
-	return answer{"Node details is fetched successfully", hostView{
+	return answer[hostView]{"Node details is fetched successfully", hostView{
 		hostItem: a.viewHostItem(h), NodeKey: mask, NodeInfo: orNothing(h.NodeInfo), NetworkInfo: orList(h.NetworkInfo),
 		HostDetails: details, CloneOf: orNull(h.CloneOf), EnrolledOn: iso(h.EnrolledOn), LastEnrollment: iso(h.LastEnrollment),
 		LastStatus: iso(h.LastStatus), LastResult: iso(h.LastResult), LastConfig: iso(h.LastConfig),
@@ -129,16 +151,16 @@ type platformCount struct {
 	Offline int `json:"offline"`
 }
 
-func (a *api) countHosts(ctx context.Context, _ nothing) (answer, error) {
+func (a *api) countHosts(ctx context.Context, _ nothing) (answer[map[string]platformCount], error) {
 	counts, err := a.Hosts.Counts(ctx)
 	if err != nil {
-		return answer{}, err
+		return answer[map[string]platformCount]{}, err
 	}
 	data := map[string]platformCount{}
 	for _, platform := range []string{"windows", "linux", "darwin"} {
 		data[platform] = platformCount(counts[platform])
 	}
-	return answer{"Successfully fetched the nodes status count", data}, nil
+	return answer[map[string]platformCount]{"Successfully fetched the nodes status count", data}, nil
 }
 
 // findHost finds a host by id or identifier; one that cannot be seen is NotFound

@@ -63,14 +63,14 @@ type packQuery struct {
 	Packs []string `json:"packs"`
 }
 
-func (a *api) hostConfig(ctx context.Context, r hostArgs) (answer, error) {
+func (a *api) hostConfig(ctx context.Context, r hostArgs) (answer[configView], error) {
 	host, err := a.argHost(ctx, r, configNeither, hostNotCorrect)
 	if err != nil {
-		return answer{}, err
+		return answer[configView]{}, err
 	}
 	full, err := a.Schedule.FullConfig(ctx, host)
 	if err != nil {
-		return answer{}, err
+		return answer[configView]{}, err
 	}
 	view := configView{
 		Options: orEmpty(full.Options), FilePaths: orEmpty(full.FilePaths), Filters: orEmpty(full.Filters),
@@ -82,7 +82,7 @@ func (a *api) hostConfig(ctx context.Context, r hostArgs) (answer, error) {
 	for _, p := range full.Packs {
 		view.Packs = append(view.Packs, viewPack(p))
 	}
-	return answer{configFetched, view}, nil
+	return answer[configView]{configFetched, view}, nil
 }
 
 func viewQuery(q schedule.Query) queryFields {

@@ -29,16 +29,16 @@ type listStatusLogsRequest struct {
 	Search string `arg:"searchterm"`
 }
 
-func (a *api) listStatusLogs(ctx context.Context, r listStatusLogsRequest) (answer, error) {
+func (a *api) listStatusLogs(ctx context.Context, r listStatusLogsRequest) (answer[page[statusLogView]], error) {
 	host, err := a.argHost(ctx, r.hostArgs, "Please pass one of node id or host identifier!", hostNotCorrect)
 	if err != nil {
-		return answer{}, err
+		return answer[page[statusLogView]]{}, err
 	}
 	logs, count, total, err := a.Results.StatusLogs(ctx, results.StatusFilter{
 		HostID: host.ID, Search: strings.TrimSpace(r.Search), Start: r.Start, Limit: r.Limit,
 	})
 	if err != nil {
-		return answer{}, err
+		return answer[page[statusLogView]]{}, err
 	}
 	views := make([]statusLogView, 0, len(logs))
 	for _, l := range logs {
@@ -46,7 +46,7 @@ func (a *api) listStatusLogs(ctx context.Context, r listStatusLogsRequest) (answ
 			Line: l.Line, Message: l.Message, Severity: l.Severity, Filename: l.Filename, Created: iso(l.ReceivedAt), Version: l.Version,
 		})
 	}
-	return answer{"Successfully fetched the node's status logs", page{views, count, total}}, nil
+	return answer[page[statusLogView]]{"Successfully fetched the node's status logs", page[statusLogView]{views, count, total}}, nil
 }
 
 // activityView is a row that a scheduled query reported (document, "View result
@@ -65,16 +65,16 @@ type listActivityRequest struct {
 	Search    string `arg:"searchterm"`
 }
 
-func (a *api) listActivity(ctx context.Context, r listActivityRequest) (answer, error) {
+func (a *api) listActivity(ctx context.Context, r listActivityRequest) (answer[page[activityView]], error) {
 	host, err := a.argHost(ctx, r.hostArgs, configNeither, activityHostWrong)
 	if err != nil {
-		return answer{}, err
+		return answer[page[activityView]]{}, err
 	}
 	rows, count, total, err := a.Results.Activity(ctx, results.ActivityFilter{
 		HostID: host.ID, Name: r.QueryName, Search: r.Search, Start: r.Start, Limit: r.Limit,
 	})
 	if err != nil {
-		return answer{}, err
+		return answer[page[activityView]]{}, err
 	}
 	views := make([]activityView, 0, len(rows))
 	for _, row := range rows {
@@ -82,7 +82,7 @@ func (a *api) listActivity(ctx context.Context, r listActivityRequest) (answer, 
 			Timestamp: row.Time.UTC().Format(activityFormat), Action: row.Action, Columns: orObject(row.Columns),
 		})
 	}
-	return answer{"Successfully fetched the schedule query results of host identifier passed", page{views, count, total}}, nil
+	return answer[page[activityView]]{"Successfully fetched the schedule query results of host identifier passed", page[activityView]{views, count, total}}, nil
 }
 
 type nameCount struct {
@@ -90,18 +90,18 @@ type nameCount struct {
 	Count int    `json:"count"`
 }
 
-func (a *api) countActivity(ctx context.Context, r hostArgs) (answer, error) {
+func (a *api) countActivity(ctx context.Context, r hostArgs) (answer[[]nameCount], error) {
 	host, err := a.argHost(ctx, r, configNeither, activityHostWrong)
 	if err != nil {
-		return answer{}, err
+		return answer[[]nameCount]{}, err
 	}
 	counts, err := a.Results.ActivityCounts(ctx, host.ID)
 	if err != nil {
-		return answer{}, err
+		return answer[[]nameCount]{}, err
 	}
 	views := make([]nameCount, 0, len(counts))
 	for _, c := range counts {
 		views = append(views, nameCount(c))
 	}
-	return answer{"Successfully fetched the count of schedule query results count of host identifier passed", views}, nil
+	return answer[[]nameCount]{"Successfully fetched the count of schedule query results count of host identifier passed", views}, nil
 }

@@ -8,12 +8,12 @@ import (
 	"muster/server/fault"
 )
 
-func (a *api) listHostTags(ctx context.Context, r pathHost) (answer, error) {
+func (a *api) listHostTags(ctx context.Context, r pathHost) (answer[[]string], error) {
 	h, err := a.findHost(ctx, r.Host, tagHostWrong)
 	if err != nil {
-		return answer{}, err
+		return answer[[]string]{}, err
 	}
-	return answer{"Successfully fetched the tags of host", list(h.Tags)}, nil
+	return answer[[]string]{"Successfully fetched the tags of host", list(h.Tags)}, nil
 }
 
 type hostTag struct {
@@ -21,52 +21,52 @@ type hostTag struct {
 	Tag  string `arg:"tag,required"`
 }
 
-func (a *api) addHostTag(ctx context.Context, r hostTag) (answer, error) {
+func (a *api) addHostTag(ctx context.Context, r hostTag) (answer[none], error) {
 	h, err := a.findHost(ctx, r.Host, tagHostWrong)
 	if err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	if err := a.Hosts.AddTag(ctx, h.ID, r.Tag); err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	a.record(ctx, "host.tag.add", h.Identifier, map[string]any{"tag": strings.TrimSpace(r.Tag)})
-	return answer{message: "Successfully created tags to host"}, nil
+	return answer[none]{message: "Successfully created tags to host"}, nil
 }
 
-func (a *api) removeHostTag(ctx context.Context, r hostTag) (answer, error) {
+func (a *api) removeHostTag(ctx context.Context, r hostTag) (answer[none], error) {
 	h, err := a.findHost(ctx, r.Host, tagHostWrong)
 	if err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	if err := a.Hosts.RemoveTag(ctx, h.ID, r.Tag); err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	a.record(ctx, "host.tag.remove", h.Identifier, map[string]any{"tag": strings.TrimSpace(r.Tag)})
-	return answer{message: "Successfully removed tags from host"}, nil
+	return answer[none]{message: "Successfully removed tags from host"}, nil
 }
 
-func (a *api) removeHost(ctx context.Context, r pathHost) (answer, error) {
+func (a *api) removeHost(ctx context.Context, r pathHost) (answer[none], error) {
 	h, err := a.findHost(ctx, r.Host, hostNotPresent)
 	if err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	if err := a.Hosts.Remove(ctx, h.ID); err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	a.record(ctx, "host.remove", h.Identifier, nil)
-	return answer{message: "Successfully removed the host"}, nil
+	return answer[none]{message: "Successfully removed the host"}, nil
 }
 
-func (a *api) enableHost(ctx context.Context, r pathHost) (answer, error) {
+func (a *api) enableHost(ctx context.Context, r pathHost) (answer[none], error) {
 	h, err := a.findHost(ctx, r.Host, hostNotPresent)
 	if err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	if err := a.Hosts.Enable(ctx, h.ID); err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	a.record(ctx, "host.enable", h.Identifier, nil)
-	return answer{message: "Successfully enabled the host"}, nil
+	return answer[none]{message: "Successfully enabled the host"}, nil
 }
 
 // deleteHost is the document's, plus reenroll: whether the machine may enrol
@@ -76,7 +76,7 @@ type deleteHost struct {
 	Reenroll bool   `arg:"reenroll,default=false"`
 }
 
-func (a *api) deleteHost(ctx context.Context, r deleteHost) (answer, error) {
+func (a *api) deleteHost(ctx context.Context, r deleteHost) (answer[none], error) {
 	id, subject := int64(0), r.Host
 	h, err := a.findHost(ctx, r.Host, hostNotPresent)
 	number, notNumber := strconv.ParseInt(r.Host, 10, 64)
@@ -86,11 +86,11 @@ func (a *api) deleteHost(ctx context.Context, r deleteHost) (answer, error) {
 	case fault.Is(err, fault.NotFound) && r.Reenroll && notNumber == nil:
 		id = number
 	default:
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	if err := a.Hosts.Delete(ctx, id, r.Reenroll); err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
 	a.record(ctx, "host.delete", subject, map[string]any{"node_id": id, "reenroll": r.Reenroll})
-	return answer{message: "Successfully deleted the host"}, nil
+	return answer[none]{message: "Successfully deleted the host"}, nil
 }

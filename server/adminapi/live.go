@@ -56,10 +56,11 @@ type progressMessage struct {
 
 // liveQuery answers GET /live/{id}: to a WebSocket the answers as they arrive, to
 // anything else the query as it stands.
-func (a *api) liveQuery(plain http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (a *api) liveQuery(plain endpoint) endpoint {
+	signedIn := a.signedIn(plain)
+	plain.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !websocket.IsWebSocketUpgrade(r) {
-			plain.ServeHTTP(w, r)
+			signedIn.ServeHTTP(w, r)
 			return
 		}
 		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
@@ -75,6 +76,7 @@ func (a *api) liveQuery(plain http.Handler) http.Handler {
 		s.work.Go(func() { s.follow(id) })
 		s.listen(func([]byte) {}) // the client has nothing to say
 	})
+	return plain
 }
 
 // follow sends everything about a query and closes.

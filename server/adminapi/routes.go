@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -11,62 +12,73 @@ import (
 
 const base = "/services/api/v1"
 
-// route is one endpoint. Paths are below base unless they start at the root.
+// route is one endpoint. Paths are below base unless they start at the root
+// ("//x"); those that are words of an old client for another route say so in
+// their summary.
 type route struct {
 	method, path string
 	guard        func(http.Handler) http.Handler
-	handler      http.Handler
+	endpoint     endpoint
+	summary      string // for the API's description
 }
 
-// routes is every endpoint of this door.
-func (a *api) routes() []route {
-	open, in := a.anybody, a.signedIn
-	itself := func(h http.Handler) http.Handler { return h } // WebSockets also take tickets
-	return []route{
-		{"POST", "/login", open, httpkit.Handle(&httpkit.Door{Log: a.Log, Success: success, Failure: loginFailure}, a.login)},
-		{"POST", "/logout", open, handle(a, a.logout)},
-		{"POST", "/changepw", in, handle(a, a.changePassword)},
-		{"POST", "/management/changepw", in, handle(a, a.changePassword)},
-		{"GET", "/version", in, handle(a, a.version)},
-		{"GET", "/options", in, handle(a, a.viewOptions)},
-		{"POST", "/options/add", in, handle(a, a.setOptions)},
+// endpoint is a handler with the shapes of what it takes and gives, which the
+// API's description is made of. What answers with a file or a WebSocket has none.
+type endpoint struct {
+	http.Handler
+	takes, gives reflect.Type
+}
 
-		{"POST", "/hosts", in, handle(a, a.listHosts)},
-		{"GET", "/hosts/export", in, handle(a, a.exportHosts)},
-		{"GET", "/hosts/count", in, handle(a, a.countHosts)},
-		{"POST", "/hosts/status_logs", in, handle(a, a.listStatusLogs)},
-		{"POST", "/hosts/recent_activity", in, handle(a, a.listActivity)},
-		{"POST", "/hosts/recent_activity/count", in, handle(a, a.countActivity)},
-		{"POST", "/hosts/config", in, handle(a, a.hostConfig)},
-		{"GET", "/hosts/{host}", in, handle(a, a.viewHost)},
-		{"GET", "/hosts/{host}/tags", in, handle(a, a.listHostTags)},
-		{"POST", "/hosts/{host}/tags", in, handle(a, a.addHostTag)},
-		{"DELETE", "/hosts/{host}/tags", in, handle(a, a.removeHostTag)},
-		{"PUT", "/hosts/{host}/delete", in, handle(a, a.removeHost)},
-		{"DELETE", "/hosts/{host}/delete", in, handle(a, a.deleteHost)},
-		{"PUT", "/hosts/{host}/enable", in, handle(a, a.enableHost)},
+// section is a part of the API's document with its routes, which stand in the
+// file of its handlers.
+type section struct {
+	title  string
+	routes []route
+}
 
-		{"POST", "/carves", in, handle(a, a.listCarves)},
-		{"GET", "/carves/download/{session_id}", in, handle(a, a.downloadCarve)},
-		{"POST", "/carves/delete", in, handle(a, a.deleteCarve)},
-
-		{"POST", "/distributed/add", in, handle(a, a.launch)},
-		{"GET", "/live", in, handle(a, a.listLive)},
-		{"POST", "/live/ticket", in, handle(a, a.ticket)},
-		{"GET", "/live/{id}", itself, a.liveQuery(in(handle(a, a.viewLiveQuery)))},
-		{"GET", "/live/{id}/tasks", in, handle(a, a.listTasks)},
-		{"POST", "/live/{id}/cancel", in, handle(a, a.cancelLive)},
-		{"GET", "/distributed/result", itself, http.HandlerFunc(a.espResults)},
-		{"GET", "//distributed/result", itself, http.HandlerFunc(a.espResults)},
-
-		{"GET", "/downloads/certificate.crt", open, http.HandlerFunc(a.certificate)},
-		{"GET", "//downloads/certificate.crt", open, http.HandlerFunc(a.certificate)},
+// sections is every endpoint of this door.
+func (a *api) sections() []section {
+	return []section{
+		{"User", a.userRoutes()},
+		{"Downloads", a.downloadRoutes()},
+		{"Hosts", a.hostRoutes()},
+		{"Tags", a.tagRoutes()},
+		{"Hunt and search", a.huntRoutes()},
+		{"Carves", a.carveRoutes()},
+		{"YARA", a.yaraRoutes()},
+		{"Schema", a.schemaRoutes()},
+		{"Queries", a.queryRoutes()},
+		{"Packs", a.packRoutes()},
+		{"Configs", a.configRoutes()},
+		{"Live queries", a.liveRoutes()},
+		{"Settings", a.settingRoutes()},
+		{"Audit", a.auditRoutes()},
+		{"Description", a.descriptionRoutes()},
+		{"Not yet", a.plannedRoutes()},
 	}
 }
 
-func handle[Req, Resp any](a *api, fn func(context.Context, Req) (Resp, error)) http.Handler {
-	return httpkit.Handle(a.door, fn)
+// itself lets everybody in: WebSockets take tickets as well as tokens, and look
+// for themselves.
+func itself(h http.Handler) http.Handler { return h }
+
+func handle[Req, Resp any](a *api, fn func(context.Context, Req) (Resp, error)) endpoint {
+	return handleWith(a.door, fn)
 }
+
+// handleUpTo is handle for requests larger than usual: up to limit bytes.
+func handleUpTo[Req, Resp any](a *api, limit int64, fn func(context.Context, Req) (Resp, error)) endpoint {
+	door := *a.door
+	door.BodyLimit = limit
+	return handleWith(&door, fn)
+}
+
+func handleWith[Req, Resp any](door *httpkit.Door, fn func(context.Context, Req) (Resp, error)) endpoint {
+	return endpoint{Handler: httpkit.Handle(door, fn), takes: reflect.TypeFor[Req](), gives: reflect.TypeFor[Resp]()}
+}
+
+// raw is an endpoint that writes its answer itself and takes no arguments.
+func raw(h http.HandlerFunc) endpoint { return endpoint{Handler: h} }
 
 // pattern is a route's path from the root: "//x" names one that is not below base.
 func (r route) pattern() string {
@@ -74,6 +86,14 @@ func (r route) pattern() string {
 		return r.path[1:]
 	}
 	return base + r.path
+}
+
+func (a *api) routes() []route {
+	var all []route
+	for _, section := range a.sections() {
+		all = append(all, section.routes...)
+	}
+	return all
 }
 
 // mux serves the routes, and answers other paths and verbs in the envelope.
@@ -85,7 +105,7 @@ func (a *api) mux() http.Handler {
 		if verbs[r.pattern()] == nil {
 			verbs[r.pattern()] = map[string]http.Handler{}
 		}
-		verbs[r.pattern()][r.method] = r.guard(r.handler)
+		verbs[r.pattern()][r.method] = r.guard(r.endpoint)
 	}
 	for pattern, handlers := range verbs {
 		mux.Handle(pattern, byVerb(handlers))

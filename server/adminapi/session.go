@@ -10,6 +10,18 @@ import (
 	"muster/server/httpkit"
 )
 
+func (a *api) userRoutes() []route {
+	open, in := a.anybody, a.signedIn
+	login := &httpkit.Door{Log: a.Log, Success: success, Failure: loginFailure}
+	return []route{
+		{"POST", "/login", open, handleWith(login, a.login), "Fetch a token for an account"},
+		{"POST", "/logout", open, handle(a, a.logout), "End the session of the token"},
+		{"POST", "/changepw", in, handle(a, a.changePassword), "Change the password of the account"},
+		{"POST", "/management/changepw", in, handle(a, a.changePassword), "Change the password of the account (other path)"},
+		{"GET", "/version", in, handle(a, a.version), "View the version of the server"},
+	}
+}
+
 type loginRequest struct {
 	Username string `arg:"username"`
 	Password string `arg:"password,body"`
@@ -52,12 +64,12 @@ func loginFailure(w http.ResponseWriter, r *http.Request, status int, err error)
 
 type nothing struct{}
 
-func (a *api) logout(ctx context.Context, _ nothing) (answer, error) {
+func (a *api) logout(ctx context.Context, _ nothing) (answer[none], error) {
 	c := callerOf(ctx)
 	if err := a.Accounts.Logout(ctx, c.token, c.address); err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
-	return answer{message: "user logged out successfully"}, nil
+	return answer[none]{message: "user logged out successfully"}, nil
 }
 
 type changePasswordRequest struct {
@@ -66,21 +78,21 @@ type changePasswordRequest struct {
 	Confirm string `arg:"confirm_new_password,required,body"`
 }
 
-func (a *api) changePassword(ctx context.Context, r changePasswordRequest) (answer, error) {
+func (a *api) changePassword(ctx context.Context, r changePasswordRequest) (answer[none], error) {
 	c := callerOf(ctx)
 	err := a.Accounts.ChangePassword(ctx, accounts.ChangePassword{
 		Account: c.account, Old: r.Old, New: r.New, Confirm: r.Confirm, Address: c.address,
 	})
 	if err != nil {
-		return answer{}, err
+		return answer[none]{}, err
 	}
-	return answer{message: "password is updated successfully"}, nil
+	return answer[none]{message: "password is updated successfully"}, nil
 }
 
 type versionView struct {
 	Version string `json:"version"`
 }
 
-func (a *api) version(context.Context, nothing) (answer, error) {
-	return answer{"Successfully fetched the version of the server", versionView{a.Version}}, nil
+func (a *api) version(context.Context, nothing) (answer[versionView], error) {
+	return answer[versionView]{"Successfully fetched the version of the server", versionView{a.Version}}, nil
 }

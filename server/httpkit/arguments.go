@@ -22,12 +22,19 @@ var ErrJSON = errors.New("the body is no JSON object")
 // maxDepth bounds how deep arrays and objects of a JSON body may nest.
 const maxDepth = 64
 
+// File is an uploaded file (multipart/form-data). The body's limit bounds it.
+type File struct {
+	Name    string // without folders; not otherwise checked: it is the client's choice
+	Content []byte
+}
+
 // argument is what a request says under one name: texts of a query string or a
 // form, or a JSON value (nil for null).
 type argument struct {
 	texts  []string
 	json   any
 	isJSON bool
+	file   *File
 	inURL  bool // it comes from the query string, which ends up in logs
 }
 
@@ -94,6 +101,7 @@ func addBody(args map[string]argument, body []byte, contentType string) error {
 		}
 		defer func() { _ = form.RemoveAll() }()
 		addTexts(args, form.Value)
+		return addFiles(args, form.File)
 	}
 	return nil
 }
@@ -102,6 +110,28 @@ func addTexts(args map[string]argument, values map[string][]string) {
 	for name, texts := range values {
 		args[name] = argument{texts: texts}
 	}
+}
+
+// addFiles reads uploaded files; of several under one name, the first counts.
+func addFiles(args map[string]argument, files map[string][]*multipart.FileHeader) error {
+	for name, headers := range files {
+		upload, err := headers[0].Open()
+		if err != nil {
+			return fault.Wrap(err, fault.Invalid, "An uploaded file cannot be read")
+		}
+		content, err := io.ReadAll(upload)
+		_ = upload.Close()
+		if err != nil {
+			return fault.Wrap(err, fault.Invalid, "An uploaded file cannot be read")
+		}
+		args[name] = argument{file: &File{Name: baseName(headers[0].Filename), Content: content}}
+	}
+	return nil
+}
+
+// baseName is the last part of a file's name as any system writes paths.
+func baseName(name string) string {
+	return strings.ToValidUTF8(name[strings.LastIndexAny(name, `/\`)+1:], "\uFFFD")
 }
 
 // parseObject decodes one JSON object (or null, which counts as an empty one).

@@ -59,7 +59,7 @@ func TestToken(t *testing.T) {
 
 func TestCSV(t *testing.T) {
 	var out strings.Builder
-	err := WriteCSV(&out, []string{"a", "b"}, [][]string{{"=cmd()", "plain"}, {"+1", "-5"}, {"-x", "@y"}, {"\ttab", "a,\"b\""}, {"", "|x"}})
+	err := WriteCSV(&out, []string{"a", "b"}, Listed([][]string{{"=cmd()", "plain"}, {"+1", "-5"}, {"-x", "@y"}, {"\ttab", "a,\"b\""}, {"", "|x"}}))
 	want := "a,b\n'=cmd(),plain\n'+1,-5\n'-x,'@y\n'\ttab,\"a,\"\"b\"\"\"\n,'|x\n"
 	if err != nil || out.String() != want {
 		t.Errorf("%q %v", out.String(), err)

@@ -27,6 +27,10 @@ func converterOf(t reflect.Type) converter {
 		case reflect.Int64:
 			return toInts
 		}
+	case reflect.Struct:
+		if t == reflect.TypeFor[File]() {
+			return toFile
+		}
 	case reflect.Map:
 		if t == reflect.TypeFor[map[string]any]() {
 			return toObject
@@ -74,6 +78,14 @@ func clean(text string) (string, bool, string) {
 		return "", false, "a NUL character is not allowed"
 	}
 	return strings.ToValidUTF8(text, "\uFFFD"), true, ""
+}
+
+// toFile takes what was uploaded as a file, and nothing else.
+func toFile(given argument) (reflect.Value, string) {
+	if given.file == nil {
+		return reflect.Value{}, ""
+	}
+	return reflect.ValueOf(*given.file), ""
 }
 
 func toString(given argument) (reflect.Value, string) {

@@ -42,7 +42,7 @@ func TestHandle(t *testing.T) {
 		case "later":
 			return nil, fault.Wrap(later{errors.New("x")}, fault.TooMany, "slow down")
 		case "csv":
-			return CSV{Filename: "a.csv", Header: []string{"h"}, Rows: [][]string{{"=1+1"}}}, nil
+			return CSV{Filename: "a.csv", Header: []string{"h"}, Rows: Listed([][]string{{"=1+1"}})}, nil
 		}
 		return map[string]string{"hello": r.Name}, nil
 	})

@@ -14,6 +14,7 @@ import (
 const (
 	missingInBody = "Missing required parameter in the JSON body or the post body"
 	missing       = missingInBody + " or the query string"
+	missingUpload = "Missing required parameter in an uploaded file"
 )
 
 // plan is what a request struct asks for, read from its tags once.
@@ -29,6 +30,7 @@ type field struct {
 	bodyOnly bool
 	required bool
 	pointer  bool
+	upload   bool
 	fallback *string
 	choices  []string
 	min, max *int64
@@ -44,7 +46,7 @@ type field struct {
 //
 // Types: string, int, int64, bool, pointers to these (nil: absent), []string,
 // []int64 (JSON array, repeated or comma value), map[string]any (a JSON object),
-// and embedded structs of such fields. Numbers may be strings and strings
+// File (an upload) and embedded structs of such fields. Numbers may be strings and strings
 // numbers. Unknown arguments are ignored. Strings are valid UTF-8 without NUL.
 // Afterwards Check() error is called if Req has it.
 //
@@ -92,6 +94,7 @@ func (p *plan) addField(sf reflect.StructField, f field) {
 	if f.pointer = base.Kind() == reflect.Pointer; f.pointer {
 		base = base.Elem()
 	}
+	f.upload = base == reflect.TypeFor[File]()
 	f.convert = converterOf(base)
 	if f.convert == nil || !sf.IsExported() {
 		p.fail(sf, fmt.Errorf("the type %v cannot be decoded", sf.Type))
@@ -185,6 +188,8 @@ func (f *field) set(into reflect.Value, given argument, found bool) string {
 	}
 	if !value.IsValid() || f.blankChoice(value) {
 		switch {
+		case f.required && f.upload:
+			return missingUpload
 		case f.required && f.bodyOnly:
 			return missingInBody
 		case f.required:

@@ -1,0 +1,5 @@
+package adminapi
+
+func (a *api) huntRoutes() []route {
+	return []route{}
+}

@@ -1,0 +1,5 @@
+package adminapi
+
+func (a *api) yaraRoutes() []route {
+	return []route{}
+}
