@@ -1,8 +1,8 @@
-// Package web serves the start page: what this server is, whether it is ready,
-// how to enrol an agent and how to ask a question.
+// Package web serves the start page (what this server is, whether it is ready, how
+// to enrol an agent and how to ask a question) and a page to read and try the API.
 //
-// It writes no table and knows no feature. The page asks GET /readyz like any
-// other client and goes by its status.
+// It writes no table and knows no feature. The pages are clients like any other:
+// one asks GET /readyz, the other the API for its description.
 package web
 
 import (
@@ -22,7 +22,10 @@ import (
 // versionPlace is where the page names the version.
 const versionPlace = "<!--version-->"
 
-//go:embed index.html assets
+// pages are the files that are pages, and where they are.
+var pages = map[string]string{"index.html": "/{$}", "api.html": "/api"}
+
+//go:embed index.html api.html assets
 var files embed.FS
 
 // policy lets the page load its own files and ask its own server, nothing else.
@@ -37,7 +40,7 @@ var types = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// Handler serves the start page at / and its files below /assets/, to GET and
+// Handler serves the start page at /, the API's at /api and their files below /assets/, to GET and
 // HEAD, each with an ETag and a strict content policy. Everything else is 404 or
 // 405 with a line of text that is no JSON, so that an agent that strays here
 // keeps what it has. The page names the version of the server, if one is given.
@@ -49,8 +52,8 @@ func Handler(version ...string) http.Handler {
 		}
 		data, err := files.ReadFile(name)
 		pattern := "GET /" + name
-		if name == "index.html" {
-			pattern = "GET /{$}"
+		if at, isPage := pages[name]; isPage {
+			pattern = "GET " + at
 			named := html.EscapeString(strings.Join(version, " "))
 			data = bytes.Replace(data, []byte(versionPlace), []byte(named), 1)
 		}

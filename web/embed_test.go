@@ -34,6 +34,9 @@ func body(t *testing.T, response *http.Response) string {
 func TestEveryFileIsServed(t *testing.T) {
 	want := map[string]string{
 		"/":                 "text/html; charset=utf-8",
+		"/api":              "text/html; charset=utf-8",
+		"/assets/api.css":   "text/css; charset=utf-8",
+		"/assets/api.js":    "text/javascript; charset=utf-8",
 		"/assets/style.css": "text/css; charset=utf-8",
 		"/assets/start.js":  "text/javascript; charset=utf-8",
 		"/assets/mark.svg":  "image/svg+xml",
@@ -82,8 +85,14 @@ func TestStrayRequestsGetALineOfText(t *testing.T) {
 	}
 }
 
-func TestThePageNeedsNothingInlineAndNothingFromElsewhere(t *testing.T) {
-	page := body(t, ask(t, "GET", "/", nil))
+func TestThePagesNeedNothingInlineAndNothingFromElsewhere(t *testing.T) {
+	for _, at := range []string{"/", "/api"} {
+		t.Run(at, func(t *testing.T) { needsNothing(t, body(t, ask(t, "GET", at, nil))) })
+	}
+}
+
+func needsNothing(t *testing.T, page string) {
+	t.Helper()
 	for what, pattern := range map[string]string{
 		"an inline script":   `<script(\s+(defer|async|type="[^"]*"))*\s*>`,
 		"an inline style":    `<style|\sstyle\s*=`,
@@ -96,7 +105,7 @@ func TestThePageNeedsNothingInlineAndNothingFromElsewhere(t *testing.T) {
 		}
 	}
 	for _, match := range regexp.MustCompile(`\s(?:src|href)="(/[^"]*)"`).FindAllStringSubmatch(page, -1) {
-		elsewhere := map[string]bool{"/downloads/certificate.crt": true, "/healthz": true, "/readyz": true}
+		elsewhere := map[string]bool{"/downloads/certificate.crt": true, "/healthz": true, "/readyz": true, "/services/api/v1/openapi.json": true}
 		if response := ask(t, "GET", match[1], nil); !elsewhere[match[1]] && response.StatusCode != http.StatusOK {
 			t.Errorf("the page asks for %s: %d", match[1], response.StatusCode)
 		}
@@ -117,12 +126,20 @@ func TestThePageNeedsNothingInlineAndNothingFromElsewhere(t *testing.T) {
 }
 
 func TestEveryScriptedElementIsOnThePage(t *testing.T) {
-	page, script := body(t, ask(t, "GET", "/", nil)), body(t, ask(t, "GET", "/assets/start.js", nil))
+	for at, name := range map[string]string{"/": "start.js", "/api": "api.js"} {
+		t.Run(at, func(t *testing.T) {
+			hasEverything(t, body(t, ask(t, "GET", at, nil)), body(t, ask(t, "GET", "/assets/"+name, nil)))
+		})
+	}
+}
+
+func hasEverything(t *testing.T, page, script string) {
+	t.Helper()
 	for _, match := range regexp.MustCompile(`getElementById\("([^"]+)"\)|\[data-([a-z]+)\]`).FindAllStringSubmatch(script, -1) {
 		if id := match[1]; id != "" && !strings.Contains(page, `id="`+id+`"`) {
 			t.Errorf("no element %s", id)
 		}
-		if data := match[2]; data != "" && !strings.Contains(page, "data-"+data) {
+		if data := match[2]; data != "" && !strings.Contains(page, "data-"+data) && !strings.Contains(script, `"data-`+data+`":`) {
 			t.Errorf("no attribute data-%s", data)
 		}
 	}

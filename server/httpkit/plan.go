@@ -26,6 +26,7 @@ type plan struct {
 type field struct {
 	index    []int
 	name     string
+	kind     reflect.Type
 	fromPath bool
 	bodyOnly bool
 	required bool
@@ -58,9 +59,10 @@ func Decode[Req any](r *http.Request) (Req, error) {
 	return req, err
 }
 
-func planOf[Req any]() *plan {
+func planOf[Req any]() *plan { return planFor(reflect.TypeFor[Req]()) }
+
+func planFor(t reflect.Type) *plan {
 	p := &plan{}
-	t := reflect.TypeFor[Req]()
 	if t.Kind() != reflect.Struct {
 		p.err = fault.New(fault.Internal, "%v is not a struct", t)
 		return p
@@ -94,6 +96,7 @@ func (p *plan) addField(sf reflect.StructField, f field) {
 	if f.pointer = base.Kind() == reflect.Pointer; f.pointer {
 		base = base.Elem()
 	}
+	f.kind = base
 	f.upload = base == reflect.TypeFor[File]()
 	f.convert = converterOf(base)
 	if f.convert == nil || !sf.IsExported() {
