@@ -20,12 +20,13 @@ import (
 //	not JSON                 retries   keeps, retries  keeps lines    retries       fails, retries
 //
 // So: text that is no JSON is safe everywhere, {"error"} everywhere but for
-// carves, and node_invalid is only said when it is a fact.
+// carves, and node_invalid is only said when it is a fact. Where agents fetch YARA
+// rules they do look at the status; there text is right as well.
 
 var (
 	accepted    = []byte("{}")
 	nodeInvalid = []byte(`{"node_invalid":true}`)
-	errMethod   = fault.New(fault.Invalid, "agents use POST or PUT here")
+	errMethod   = fault.New(fault.Invalid, "agents use another method here")
 )
 
 type answer struct {
@@ -46,7 +47,7 @@ func refusal(endpoint string, err error) answer {
 		a.retryAfter = 30 * time.Second
 	}
 	switch {
-	case endpoint == "carve_start" || endpoint == "carve_block":
+	case endpoint == "carve_start" || endpoint == "carve_block" || endpoint == "yara":
 		a.contentType = "text/plain; charset=utf-8"
 		a.body = []byte("refused: " + fault.Public(err) + "\n")
 	case kind == fault.Unauthenticated:

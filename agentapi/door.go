@@ -19,6 +19,7 @@ import (
 	"muster/server/hosts"
 	"muster/server/pipeline"
 	"muster/server/schedule"
+	"muster/yara"
 )
 
 // Deps is what the door stands on.
@@ -27,6 +28,7 @@ type Deps struct {
 	Schedule *schedule.Store
 	Carves   *carves.Store
 	Pipeline *pipeline.Pipeline
+	YARA     *yara.Store
 	Log      *slog.Logger
 	// Address returns the client's address; trusted proxies are its matter.
 	Address func(*http.Request) string
@@ -51,6 +53,7 @@ type Limits struct {
 // inFlight is how many requests of each endpoint may run at once.
 var inFlight = map[string]int{
 	"enroll": 64, "config": 512, "log": 128, "read": 512, "write": 64, "carve_start": 32, "carve_block": 32,
+	"yara": 64,
 }
 
 func (l Limits) withDefaults() Limits {
@@ -123,6 +126,7 @@ func (d *Door) Mount(mux *http.ServeMux) {
 			mux.Handle(prefix+path.fleet, endpoint)
 		}
 	}
+	d.mountYARA(mux)
 }
 
 // Handler serves the door alone: paths it does not know get words that no agent

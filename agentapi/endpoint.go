@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"muster/server/fault"
@@ -19,6 +21,9 @@ type endpoint struct {
 	name   string
 	handle handler
 	slots  chan struct{}
+
+	contentType string   // of a good answer
+	methods     []string // that are served
 }
 
 func (d *Door) endpoint(name string, handle handler) *endpoint {
@@ -26,7 +31,10 @@ func (d *Door) endpoint(name string, handle handler) *endpoint {
 	if n := d.limits.InFlight[name]; n > 0 {
 		slots = n
 	}
-	return &endpoint{door: d, name: name, handle: handle, slots: make(chan struct{}, slots)}
+	return &endpoint{
+		door: d, name: name, handle: handle, slots: make(chan struct{}, slots),
+		contentType: "application/json", methods: []string{http.MethodPost, http.MethodPut},
+	}
 }
 
 // ServeHTTP answers every request with a body, whatever happens.
@@ -38,7 +46,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		e.refuse(w, r, err)
 	} else {
-		send(w, http.StatusOK, "application/json", body)
+		send(w, http.StatusOK, e.contentType, body)
 	}
 	outcome := "ok"
 	if err != nil {
@@ -48,7 +56,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *endpoint) serve(r *http.Request) (body []byte, err error) {
-	if r.Method != http.MethodPost && r.Method != http.MethodPut {
+	if !slices.Contains(e.methods, r.Method) {
 		return nil, errMethod
 	}
 	if e.door.draining.Load() {
@@ -89,7 +97,7 @@ func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(answer.retryAfter/time.Second)))
 	}
 	if errors.Is(err, errMethod) {
-		w.Header().Set("Allow", "POST, PUT")
+		w.Header().Set("Allow", strings.Join(e.methods, ", "))
 	}
 	send(w, answer.status, answer.contentType, answer.body)
 }

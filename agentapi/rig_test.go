@@ -22,6 +22,7 @@ import (
 	"muster/server/pipeline"
 	"muster/server/results"
 	"muster/server/schedule"
+	"muster/yara"
 )
 
 const secret = "the-enrol-secret"
@@ -34,6 +35,7 @@ type rig struct {
 	results     *results.Store
 	distributed *distributed.Store
 	carves      *carves.Store
+	yara        *yara.Store
 	door        *agentapi.Door
 	server      *httptest.Server
 }
@@ -48,7 +50,8 @@ func newRig(t *testing.T, db *database.DB, limits agentapi.Limits) *rig {
 	r.results = results.New(db, b, log, results.Options{})
 	r.distributed = distributed.New(db, r.hosts, b, log, distributed.Options{})
 	r.carves = carves.New(db, t.TempDir(), log, carves.Options{})
-	for _, load := range []func(context.Context) error{r.results.EnsurePartitions, r.hosts.Load, plans.Load, r.distributed.Load} {
+	r.yara = yara.New(db, b, log, yara.Options{})
+	for _, load := range []func(context.Context) error{r.results.EnsurePartitions, r.hosts.Load, plans.Load, r.distributed.Load, r.yara.Load} {
 		if err := load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -58,11 +61,11 @@ func newRig(t *testing.T, db *database.DB, limits agentapi.Limits) *rig {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var working sync.WaitGroup
-	for _, run := range []func(context.Context){r.hosts.Run, plans.Run, r.results.Run, r.distributed.Run, r.carves.Run} {
+	for _, run := range []func(context.Context){r.hosts.Run, plans.Run, r.results.Run, r.distributed.Run, r.carves.Run, r.yara.Run} {
 		working.Go(func() { run(ctx) })
 	}
 	r.door = agentapi.New(agentapi.Deps{
-		Hosts: r.hosts, Schedule: plans, Carves: r.carves, Log: log,
+		Hosts: r.hosts, Schedule: plans, Carves: r.carves, YARA: r.yara, Log: log,
 		Pipeline: &pipeline.Pipeline{Hosts: r.hosts, Results: r.results, Distributed: r.distributed, Carves: r.carves, Log: log},
 		Address:  func(*http.Request) string { return "192.0.2.1" },
 	}, limits)

@@ -6,8 +6,8 @@ package packs
 
 import "embed"
 
-// Files holds NAME.json, packs in osquery's own format, and configs/PLATFORM.json,
-// the default config of a platform: options, queries (each with a status) and
+// Files holds NAME.json, packs in osquery's own format, configs/PLATFORM.json, the
+// default config of a platform, and configs/windows-deep.json: options, queries (each with a status) and
 // filters (further top-level keys of an osquery config).
 //
 //go:embed *.json configs/*.json

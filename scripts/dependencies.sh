@@ -29,6 +29,8 @@ has_postgres() {
 
 has_certificates() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] || [ "$(uname)" = Darwin ]; }
 
+has_yara() { has pkg-config && pkg-config --atleast-version=4.2 yara 2>/dev/null; }
+
 has_libyara() { # the library alone, without headers
   has ldconfig && ldconfig -p | grep 'libyara\.so' >/dev/null
 }
@@ -40,7 +42,7 @@ run | test)
   # cgo takes cc, or the compiler that CC names.
   has "${CC:-cc}" || missing+=(compiler)
   has pkg-config || missing+=(pkg-config)
-  { has pkg-config && pkg-config --exists yara; } || missing+=(yara)
+  has_yara || missing+=(yara)
   [ "$mode" = run ] || has_postgres || missing+=(postgres)
   ;;
 runtime)
@@ -139,6 +141,13 @@ if [ "${#missing[@]}" -gt 0 ]; then
 fi
 
 [ "$mode" != runtime ] || exit 0
+
+if ! has_yara; then
+  pkg-config --print-errors --atleast-version=4.2 yara || true
+  hint="Debian 12, Ubuntu 24.04 and newer have it"
+  [ "$(uname)" != Darwin ] || hint="if it is installed, its own needs are not found: export PKG_CONFIG_PATH=\$(brew --prefix openssl@3)/lib/pkgconfig"
+  fail "libyara 4.2 or newer is needed: $hint"
+fi
 
 # Go is not installed by us: versions of distributions are too old, and people have their own way.
 has go || fail "Go is not installed: get 1.26 or newer from https://go.dev/dl/"

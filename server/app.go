@@ -15,15 +15,20 @@ import (
 	"muster/agentapi"
 	"muster/certs"
 	"muster/server/accounts"
+	"muster/server/alerts"
 	"muster/server/bus"
 	"muster/server/carves"
 	"muster/server/database"
 	"muster/server/distributed"
 	"muster/server/hosts"
 	"muster/server/httpkit"
+	"muster/server/intel"
+	"muster/server/outputs"
 	"muster/server/pipeline"
 	"muster/server/results"
 	"muster/server/schedule"
+	"muster/server/seal"
+	"muster/yara"
 )
 
 // app is the server put together: every store once, the doors over them.
@@ -40,6 +45,10 @@ type app struct {
 	results     *results.Store
 	distributed *distributed.Store
 	carves      *carves.Store
+	yara        *yara.Store
+	mail        *outputs.Mail
+	intel       *intel.Store
+	alerts      *alerts.Store
 	pipeline    *pipeline.Pipeline
 	door        *agentapi.Door
 	metrics     *metrics
@@ -77,6 +86,11 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err erro
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, err
 	}
+	if cfg.Downloads != "" {
+		if err := os.MkdirAll(cfg.Downloads, 0o755); err != nil { // nothing in it is secret
+			return nil, err
+		}
+	}
 	if a.certs, err = certs.Open(ctx, log, a.certOptions()); err != nil {
 		return nil, err
 	}
@@ -110,24 +124,30 @@ func (a *app) openStores(ctx context.Context) error {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
+	box, err := a.openBox()
+	if err != nil {
+		return err
+	}
+	a.mail, a.intel, a.alerts = outputs.NewMail(a.db, box, outputs.MailOptions{}), intel.New(a.db, box), alerts.New(a.db)
 	a.accounts = accounts.New(a.db, accounts.Options{})
 	a.hosts = hosts.New(a.db, a.bus, a.log, hosts.Options{})
-	a.schedule = schedule.New(a.db, a.bus, a.log, schedule.Options{})
+	a.schedule = schedule.New(a.db, a.bus, a.log, schedule.Options{SignatureURLs: a.signatureURLs()})
 	a.results = results.New(a.db, a.bus, a.log, results.Options{})
 	a.distributed = distributed.New(a.db, a.hosts, a.bus, a.log, distributed.Options{})
 	a.carves = carves.New(a.db, filepath.Join(a.cfg.Data, "carves"), a.log, carves.Options{MaxSize: a.cfg.MaxCarveSize})
+	a.yara = yara.New(a.db, a.bus, a.log, a.yaraOptions())
 	a.pipeline = &pipeline.Pipeline{Hosts: a.hosts, Results: a.results, Distributed: a.distributed, Carves: a.carves, Log: a.log}
 	if err := a.results.EnsurePartitions(ctx); err != nil {
 		a.log.Warn("partitions could not be made, rows go to the default one until they can", "error", err)
 	}
-	return errors.Join(a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx))
+	return errors.Join(a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx), a.yara.Load(ctx))
 }
 
 func (a *app) openDoors() {
 	a.ready = &readiness{db: a.db}
 	a.metrics = newMetrics(a)
 	a.door = agentapi.New(agentapi.Deps{
-		Hosts: a.hosts, Schedule: a.schedule, Carves: a.carves, Pipeline: a.pipeline,
+		Hosts: a.hosts, Schedule: a.schedule, Carves: a.carves, Pipeline: a.pipeline, YARA: a.yara,
 		Log: a.log, Address: a.proxies.Address, Observe: a.metrics.agentRequest,
 	}, agentapi.Limits{Body: a.cfg.MaxLogBody, SpoolDir: filepath.Join(a.cfg.Data, "spool")})
 }
@@ -226,6 +246,27 @@ func (a *app) release() {
 			a.log.Warn("the database did not close cleanly", "error", err)
 		}
 	}
+}
+
+// openBox opens what seals the secrets of other services. Replicas need the same
+// key, which a file of one data folder is not.
+func (a *app) openBox() (*seal.Box, error) {
+	if len(a.cfg.EncryptionKey) > 0 {
+		return seal.New(a.cfg.EncryptionKey)
+	}
+	file := filepath.Join(a.cfg.Data, "secrets.key")
+	if a.db.Engine() == database.Postgres {
+		a.log.Warn("passwords and keys of other services are sealed with a key of this data folder: replicas need a common one in the setting encryption_key", "file", file)
+	}
+	return seal.Open(file)
+}
+
+// yaraOptions lets YARA files be compiled in a process of its own.
+func (a *app) yaraOptions() yara.Options {
+	if a.cfg.Program == "" {
+		return yara.Options{}
+	}
+	return yara.Options{Check: yara.Apart(a.cfg.Program, cmdYARA, "--verdict")}
 }
 
 func (a *app) certOptions() certs.Options {

@@ -28,20 +28,24 @@ var floors = map[string]int{
 	"server/hosts":     3, // the one noun that every feature may name
 	"server/jobs":      2,
 	"server/condition": 1, "server/database": 1, "server/bus": 1, "server/httpkit": 1,
-	"server/osquery": 1, // what osquery is: its tables and its SQL
-	"server/fault":   0, "migrations": 0, "packs": 0, "certs": 0, "web": 0,
+	"server/osquery":   1, // what osquery is: its tables and its SQL
+	"server/indicator": 1, // what an indicator is, and the form in which two are compared
+	"server/seal":      1, // secrets at rest
+	"server/fault":     0, "migrations": 0, "packs": 0, "certs": 0, "web": 0,
 }
 
 // support holds the packages that exist for tests: what they may import, and who
 // but tests may import them.
 var support = map[string]struct{ imports, importers []string }{
-	"server/database/dbtest": {imports: []string{"server/database", "migrations"}, importers: []string{"server/bench"}},
-	"agentapi/agenttest":     {imports: []string{"server/osquery"}, importers: []string{"server", "server/bench"}},
+	"server/database/dbtest":  {imports: []string{"server/database", "migrations"}, importers: []string{"server/bench"}},
+	"server/outputs/smtptest": {},
+	"agentapi/agenttest":      {imports: []string{"server/osquery"}, importers: []string{"server", "server/bench"}},
 }
 
 // trials are imports that only tests may have, beside those of lower floors.
 var trials = map[string]string{
-	"server/bus": "server/database", // hints that travel through a real PostgreSQL
+	"server/bus":       "server/database", // hints that travel through a real PostgreSQL
+	"server/condition": "server/database", // the same questions, asked of both engines
 }
 
 // rations says who may use a library. A prefix names the library and all below it.
@@ -61,6 +65,9 @@ var rations = []struct {
 		return test || pkg == "server/adminapi" || pkg == "server" || pkg == "server/bench"
 	}},
 	{"github.com/hillu/go-yara", "cgo to libyara stays in one package", only("yara")},
+	{"github.com/FastFilter/xorfilter", "sieves belong to the index of what was observed", only("server/results")},
+	{"github.com/wneessen/go-mail", "mail leaves through outputs", only("server/outputs")},
+	{"github.com/santhosh-tekuri/jsonschema", "answers are checked in tests", func(_ string, test bool) bool { return test }},
 	{"github.com/gin-gonic/", "net/http routes by method and pattern", only()},
 }
 

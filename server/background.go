@@ -8,7 +8,6 @@ import (
 
 	"muster/server/bus"
 	"muster/server/jobs"
-	"muster/server/results"
 )
 
 // background runs everything that goes on beside requests, until ctx ends, and
@@ -19,7 +18,7 @@ func (a *app) background(ctx context.Context) {
 		working.Go(func() { replicated.Run(ctx) })
 	}
 	for _, run := range []func(context.Context){
-		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run,
+		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run, a.yara.Run,
 	} {
 		working.Go(func() { run(ctx) })
 	}
@@ -34,16 +33,14 @@ func (a *app) works() []jobs.Work {
 		{Name: "retention", Interval: time.Hour, Run: a.retain},
 		{Name: "sessions", Interval: time.Hour, Run: a.accounts.Purge},
 		{Name: "hosts", Interval: time.Hour, Run: a.hosts.Purge},
+		{Name: "observed", Interval: 15 * time.Second, Run: a.results.Observe},
 	}
 }
 
 // retain deletes what is older than the settings say: those in the database, made
 // through the API, win over those that the server was started with.
 func (a *app) retain(ctx context.Context) error {
-	days := func(d time.Duration) int { return int(d / day) }
-	keep, err := results.Retention(ctx, a.db, results.Keep{
-		ResultsDays: days(a.cfg.RetentionResults), StatusDays: days(a.cfg.RetentionStatus), LiveDays: days(a.cfg.RetentionLive),
-	})
+	keep, err := a.results.Retention(ctx, a.cfg.keep())
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -22,6 +23,9 @@ func serveCommand() command {
 			return func(ctx context.Context, t terminal, cfg Config, args []string) int {
 				if len(args) > 0 {
 					return usageError(t, cmdServe, fmt.Errorf("unexpected argument %q", args[0]))
+				}
+				if program, err := os.Executable(); err == nil {
+					cfg.Program = program
 				}
 				if err := serve(ctx, cfg); err != nil {
 					return failed(t, cmdServe, err)

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"muster/server/httpkit"
+	"muster/server/results"
 )
 
 // Config is what a command was told, each value already checked. Which command
 // gets which value is said by the table of settings; the others are zero.
 type Config struct {
 	File, Data, DatabaseURL string
+	Downloads               string // a folder; derived from Data where it is not set
 
 	Listen, AgentListen, MetricsListen string
 	TrustedProxies                     httpkit.Proxies
@@ -22,8 +24,10 @@ type Config struct {
 
 	Hostnames       []string // beside the machine's own
 	TLSCert, TLSKey string   // both or neither
+	AgentURL        string   // without a slash at its end; empty: by the certificate's name
 
 	AdminPassword, EnrollSecret string // empty: make one
+	EncryptionKey               []byte // empty: make one
 
 	LogLevel  slog.Level
 	LogFormat string
@@ -34,6 +38,10 @@ type Config struct {
 
 	Server, CA                string
 	Username, Password, Token string
+
+	// Program is the path of this program, where it serves: it runs itself to
+	// compile YARA files. Empty in tests, which compile in their own process.
+	Program string
 
 	// ServerGiven tells a named server from the one on this machine.
 	ServerGiven bool
@@ -50,6 +58,12 @@ func (c Config) Logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
+// keep is what the settings say of how long to keep what hosts reported.
+func (c Config) keep() results.Keep {
+	days := func(d time.Duration) int { return int(d / day) }
+	return results.Keep{ResultsDays: days(c.RetentionResults), StatusDays: days(c.RetentionStatus), LiveDays: days(c.RetentionLive)}
+}
+
 // SecretFile is where the server writes the enrol secret that it made.
 func (c Config) SecretFile() string { return filepath.Join(c.Data, "enroll_secret") }
 
@@ -57,6 +71,9 @@ func (c Config) SecretFile() string { return filepath.Join(c.Data, "enroll_secre
 func (c *Config) derive(command string) {
 	if c.DatabaseURL == "" {
 		c.DatabaseURL = "sqlite://" + filepath.Join(c.Data, "muster.db")
+	}
+	if c.Downloads == "" {
+		c.Downloads = filepath.Join(c.Data, "downloads")
 	}
 	c.ServerGiven = c.Server != ""
 	if !c.ServerGiven {

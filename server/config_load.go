@@ -76,7 +76,7 @@ func (c Config) check() error {
 	if c.MetricsListen != "" && (c.MetricsListen == c.Listen || c.MetricsListen == c.AgentListen) {
 		return errors.New("metrics_listen needs an address of its own")
 	}
-	return nil
+	return c.checkDownloads()
 }
 
 // resolve takes the setting from the first layer that has it, else its default.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/server/httpkit"
+	"muster/server/seal"
 )
 
 // setting is one row of the table below. Its name is the key in the file; the
@@ -61,8 +62,11 @@ var settings = []setting{
 		help: "a YAML file of settings, one `name: value` a line; the default is read only if it is there",
 		set:  field(func(c *Config) *string { return &c.File }, parseText)},
 	{section: "Files", name: "data", kind: "folder", fallback: "./data", commands: everywhere,
-		help: "where the server keeps certificates, the enrol secret, carved files and the SQLite database",
+		help: "where the server keeps certificates, the enrol secret, the encryption key, carved files and the SQLite database",
 		set:  field(func(c *Config) *string { return &c.Data }, parsePath)},
+	{section: "Files", name: "downloads", kind: "folder", fallback: "MUSTER_DATA/downloads", derived: true, commands: onServer,
+		help: "files for anybody to download, such as installers, at /downloads/; nothing in it may be secret",
+		set:  field(func(c *Config) *string { return &c.Downloads }, parsePath)},
 	{section: "Files", name: "database_url", kind: "url", fallback: "sqlite://MUSTER_DATA/muster.db", derived: true, inFile: true, commands: onDatabase,
 		help: "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`",
 		set:  field(func(c *Config) *string { return &c.DatabaseURL }, parseDatabaseURL)},
@@ -86,6 +90,9 @@ var settings = []setting{
 	{section: "TLS", name: "hostnames", kind: "list", commands: onServer,
 		help: "names and addresses to put into the certificate beside the machine's own; the first is the one shown to people",
 		set:  field(func(c *Config) *[]string { return &c.Hostnames }, parseList)},
+	{section: "TLS", name: "agent_url", kind: "url", fallback: "the first of hostnames, or the machine's name, with the port of agent_listen or listen", derived: true, commands: onServer,
+		help: "https://HOST:PORT under which agents reach the server: it stands in the addresses of YARA files and in every config's list of them",
+		set:  field(func(c *Config) *string { return &c.AgentURL }, parseServerURL)},
 	{section: "TLS", name: "tls_cert", kind: "path", commands: onServer, readBy: onClient,
 		help: "a certificate of your own with its chain, PEM, in place of the one made; read again when the file changes",
 		set:  field(func(c *Config) *string { return &c.TLSCert }, parsePath)},
@@ -99,6 +106,10 @@ var settings = []setting{
 	{section: "First start", name: "enroll_secret", kind: "secret", secret: true, commands: []string{cmdServe, cmdAgents},
 		help: "the secret that agents enrol with; the server makes one if there is none and keeps it in MUSTER_DATA/enroll_secret, where the command agents looks by default",
 		set:  field(func(c *Config) *string { return &c.EnrollSecret }, parseText)},
+
+	{section: "Secrets", name: "encryption_key", kind: "secret", secret: true, commands: onServer,
+		help: "what seals passwords and keys of other services in the database: 32 random bytes in base64 or hexadecimal, the same for all replicas; without it the server makes one and keeps it in MUSTER_DATA/secrets.key",
+		set:  field(func(c *Config) *[]byte { return &c.EncryptionKey }, seal.ParseKey)},
 
 	{section: "Logging", name: "log_level", kind: "level", fallback: "info", commands: []string{cmdServe, cmdAgents},
 		help: "debug, info, warn or error",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -55,6 +56,8 @@ func TestPrecedence(t *testing.T) {
 		"the database is below data":           {flags("data", "/srv/muster"), nil, func(c Config) any { return c.DatabaseURL }, "sqlite:///srv/muster/muster.db"},
 		"a list with commas":                   {nil, []string{"MUSTER_HOSTNAMES=a.example, 10.0.0.1,"}, func(c Config) any { return c.Hostnames }, []string{"a.example", "10.0.0.1"}},
 		"a size with a unit":                   {nil, []string{"MUSTER_MAX_CARVE_SIZE=2MiB"}, func(c Config) any { return c.MaxCarveSize }, int64(2 << 20)},
+		"a key in hexadecimal":                 {nil, []string{"MUSTER_ENCRYPTION_KEY=" + strings.Repeat("0a", 32)}, func(c Config) any { return c.EncryptionKey }, bytes.Repeat([]byte{10}, 32)},
+		"downloads are below data":             {flags("data", "/srv/muster"), nil, func(c Config) any { return c.Downloads }, "/srv/muster/downloads"},
 		"retention may be for ever":            {nil, []string{"MUSTER_RETENTION_RESULTS=0"}, func(c Config) any { return c.RetentionResults }, time.Duration(0)},
 		"a typo in the environment is named":   {nil, []string{"MUSTER_LISTENN=:1", "MUSTER_PORT=tcp://1", "MUSTER_TEST_POSTGRES=x", "OTHER=1"}, func(c Config) any { return c.Ignored }, []string{"MUSTER_LISTENN"}},
 	} {
@@ -124,6 +127,7 @@ func TestWrongSettings(t *testing.T) {
 		"metrics need their own address":       {flags("metrics_listen", ":8443"), nil, []string{"metrics_listen"}},
 		"a secret's file must be there":        {flags("enroll_secret_file", filepath.Join(dir, "none")), nil, []string{"enroll_secret", "--enroll-secret-file", "none"}},
 		"a secret's file must not be empty":    {flags("enroll_secret_file", empty), nil, []string{"enroll_secret", "empty"}},
+		"a key that is a password":             {nil, []string{"MUSTER_ENCRYPTION_KEY=s3cret"}, []string{"encryption_key", "MUSTER_ENCRYPTION_KEY", "32 bytes"}},
 		"a secret once a layer":                {nil, []string{"MUSTER_ADMIN_PASSWORD=s3cret", "MUSTER_ADMIN_PASSWORD_FILE=" + secret}, []string{"admin_password", "MUSTER_ADMIN_PASSWORD_FILE", "choose one"}},
 		"the database URL is one of two kinds": {nil, []string{"MUSTER_DATABASE_URL=mysql://u:s3cret@h/d"}, []string{"database_url", "MUSTER_DATABASE_URL", "postgres://"}},
 	} {

@@ -85,7 +85,7 @@ func (a *app) welcome(w io.Writer) error {
 	}
 	return welcomeText.Execute(w, map[string]any{
 		"URL": localURL(a.cfg.Listen), "Elsewhere": a.publicURL(a.agentName(), a.cfg.Listen),
-		"Agents": strings.TrimPrefix(a.publicURL(a.agentName(), a.agentListen()), "https://"),
+		"Agents": strings.TrimPrefix(a.agentURL(), "https://"),
 		"Flags":  a.clientFlags(), "Program": a.program(), "CA": ca, "Secret": secret,
 	})
 }
@@ -116,6 +116,25 @@ func (a *app) agentListen() string {
 		return a.cfg.AgentListen
 	}
 	return a.cfg.Listen
+}
+
+// agentURL is the address under which agents reach this server.
+func (a *app) agentURL() string {
+	if a.cfg.AgentURL != "" {
+		return strings.ToLower(a.cfg.AgentURL)
+	}
+	return a.publicURL(a.agentName(), a.agentListen())
+}
+
+// signatureURLs are the patterns of the addresses that agents may fetch YARA rules
+// from. Agents compare scheme and host as they are and match the path; they leave
+// out port and query (osquery-tls 6).
+func (a *app) signatureURLs() []string {
+	host := strings.TrimPrefix(a.agentURL(), "https://")
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return []string{"https://" + host + "/yara/.*"}
 }
 
 // publicURL is the address of a listener by a name that the certificate has.

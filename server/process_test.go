@@ -121,7 +121,12 @@ func (p *process) client() *http.Client {
 // post sends JSON and returns the status and the answer.
 func (p *process) post(path, token, body string) (int, string) {
 	p.Helper()
-	request, err := http.NewRequestWithContext(p.Context(), http.MethodPost, p.url()+path, bytes.NewReader([]byte(body)))
+	return p.call(http.MethodPost, path, token, body)
+}
+
+func (p *process) call(method, path, token, body string) (int, string) {
+	p.Helper()
+	request, err := http.NewRequestWithContext(p.Context(), method, p.url()+path, bytes.NewReader([]byte(body)))
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -33,10 +34,16 @@ func (a *app) mainRoutes() http.Handler {
 func (a *app) adminAPI() http.Handler {
 	return adminapi.New(adminapi.Deps{
 		Accounts: a.accounts, Hosts: a.hosts, Schedule: a.schedule, Results: a.results,
-		Distributed: a.distributed, Carves: a.carves,
+		Distributed: a.distributed, Carves: a.carves, YARA: a.yara, AgentURL: a.agentURL(),
 		Version: versionText(), CACert: a.certs.CAPEM, Origins: a.cfg.Origins, Proxies: a.proxies, Log: a.log,
-		Closing: a.closing,
+		Mail: a.mail, Intel: a.intel, Alerts: a.alerts, Keep: a.cfg.keep(),
+		Downloads: a.cfg.Downloads, Flagfile: a.flagfile, Closing: a.closing,
 	})
+}
+
+// flagfile is what makes agents of a platform report here.
+func (a *app) flagfile(platform string) string {
+	return agentapi.Flagfile(platform, strings.TrimPrefix(a.agentURL(), "https://"))
 }
 
 // agentRoutes is what the agents' own listener serves.
@@ -44,7 +51,7 @@ func (a *app) agentRoutes() http.Handler {
 	mux := http.NewServeMux()
 	a.door.Mount(mux)
 	a.healthRoutes(mux)
-	mux.Handle("GET /downloads/certificate.crt", a.adminAPI()) // installers look for it where agents go
+	mux.Handle("GET /downloads/", a.adminAPI()) // installers look for them where agents go
 	mux.HandleFunc("/", agentapi.NotFound)
 	return agentapi.NoRedirects(mux)
 }

@@ -28,6 +28,7 @@ type document struct {
 	packs       []pack // the first is main, the schedule
 	decorators  decorators
 	filePaths   map[string][]string
+	signatures  []string // patterns of yara.signature_urls
 	etag        string
 	raw         []byte
 	empty       bool // neither schedule nor packs nor options: not a config
@@ -82,12 +83,21 @@ func parseDocument(body []byte) (*document, error) {
 }
 
 func readDocument(object *fastjson.Object) *document {
+	etag := stringOf(object.Get("etag"))
+	if etag != "" {
+		object.Del("etag") // it is taken out before the config is looked at
+	}
 	compact := appendCompactObject(nil, object)
 	d := &document{compactHash: sha1.Sum(compact), size: len(compact), depth: 1}
 	object.Visit(func(_ []byte, item *fastjson.Value) { d.depth = max(d.depth, depth(item)+1) })
 	d.empty = object.Get("schedule") == nil && object.Get("packs") == nil && object.Get("options") == nil
-	d.etag = stringOf(object.Get("etag"))
+	d.etag = etag
 	d.filePaths = readLists(object.Get("file_paths"))
+	if yara := object.Get("yara"); yara != nil {
+		for _, item := range yara.GetArray("signature_urls") {
+			d.signatures = append(d.signatures, stringOf(item))
+		}
+	}
 	d.decorators = readDecorators(object.Get("decorators"))
 	visit(object.Get("options"), func(name string, item *fastjson.Value) {
 		d.options = append(d.options, option{name, textOf(item)})

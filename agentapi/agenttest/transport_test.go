@@ -125,3 +125,22 @@ func TestYARARulesAreFetchedWithoutTheAgentsHeaders(t *testing.T) {
 		t.Error("here the status counts")
 	}
 }
+
+func TestYARARulesComeFromAddressesThatTheConfigAllows(t *testing.T) {
+	server := newReference(t)
+	a, _ := server.agent(t, nil)
+	const address = "https://fleet.example.com:8443/yara/T/a.yar?x=1"
+	if a.AllowsYARA(address) {
+		t.Error("without a config nothing is allowed")
+	}
+	must(t, a.ApplyConfig([]byte(`{"schedule":{},"yara":{"signature_urls":["https://fleet.example.com/yara/.*","https://other.example.com/a\\.yar"]}}`)))
+	for address, want := range map[string]bool{
+		address: true, "https://fleet.example.com/yara/": true, "http://fleet.example.com/yara/a": false,
+		"https://Fleet.example.com/yara/a": false, "https://fleet.example.com/x/yara/a": false, "https://other.example.com/a.yar": true,
+		"https://other.example.com/abyar": false,
+	} {
+		if got := a.AllowsYARA(address); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 )
 
 // FetchYARA asks for the rules behind a signature URL, as the yara tables do for
@@ -33,4 +34,25 @@ func (a *Agent) FetchYARA(ctx context.Context, address string) ([]byte, error) {
 		return nil, err
 	}
 	return answer.body, nil
+}
+
+// AllowsYARA reports whether the config lets the yara tables fetch from a signature
+// URL: scheme and host are compared as they are, the path is matched as a whole,
+// port and query do not count (section 6). FetchYARA does not ask.
+func (a *Agent) AllowsYARA(address string) bool {
+	target, err := url.Parse(address)
+	d := a.currentConfig()
+	if err != nil || d == nil {
+		return false
+	}
+	for _, text := range d.signatures {
+		entry, err := url.Parse(text)
+		if err != nil || entry.Scheme != target.Scheme || entry.Hostname() != target.Hostname() {
+			continue
+		}
+		if pattern, err := regexp.Compile("^(?:" + entry.Path + ")$"); err == nil && pattern.MatchString(target.Path) {
+			return true
+		}
+	}
+	return false
 }

@@ -444,9 +444,9 @@ func TestAudit(t *testing.T) {
 		if err := s.Record(ctx, AuditEntry{UserID: 1, Username: "admin", Address: "192.0.2.1", Action: "host.remove", Subject: "H1", Detail: map[string]any{"why": "test"}}); err != nil {
 			t.Fatal(err)
 		}
-		entries, count, err := s.ListAudit(ctx, AuditFilter{Limit: 3})
-		if err != nil || count != 4 || len(entries) != 3 {
-			t.Fatalf("%+v %d %v", entries, count, err)
+		entries, count, total, err := s.ListAudit(ctx, AuditFilter{Limit: 3})
+		if err != nil || count != 4 || total != 4 || len(entries) != 3 {
+			t.Fatalf("%+v %d of %d %v", entries, count, total, err)
 		}
 		if e := entries[0]; e.Action != "host.remove" || e.Subject != "H1" || e.Detail["why"] != "test" || !e.At.Equal(c.Now()) {
 			t.Errorf("%+v", e)

@@ -52,7 +52,7 @@ func TestAFailureIsRecordedForAClientThatHungUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantKind(t, "a refusal", s.refuse(gone, user, Login{Username: "admin", Address: "203.0.113.5"}), fault.Unauthenticated)
-		entries, _, err := s.ListAudit(t.Context(), AuditFilter{Limit: 1})
+		entries, _, _, err := s.ListAudit(t.Context(), AuditFilter{Limit: 1})
 		if err != nil || len(entries) != 1 || entries[0].Action != "login.failed" || entries[0].Username != "admin" || entries[0].Address != "203.0.113.5" {
 			t.Errorf("%+v %v", entries, err)
 		}

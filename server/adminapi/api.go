@@ -9,15 +9,20 @@ package adminapi
 import (
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"muster/server/accounts"
+	"muster/server/alerts"
 	"muster/server/carves"
 	"muster/server/distributed"
 	"muster/server/hosts"
 	"muster/server/httpkit"
+	"muster/server/intel"
+	"muster/server/outputs"
 	"muster/server/results"
 	"muster/server/schedule"
+	"muster/yara"
 )
 
 // Deps is what the API stands on. All stores are required.
@@ -28,6 +33,16 @@ type Deps struct {
 	Results     *results.Store
 	Distributed *distributed.Store
 	Carves      *carves.Store
+	YARA        *yara.Store
+	Mail        *outputs.Mail
+	Intel       *intel.Store
+	Alerts      *alerts.Store
+
+	Keep      results.Keep                 // how long what hosts report is kept where nobody changed it
+	Downloads string                       // the folder of files for anybody; empty: none
+	Flagfile  func(platform string) string // what agents are started with; empty: unknown platform
+
+	AgentURL string // under which agents reach the server, without a slash at its end
 
 	Version string          // of the server, told to whoever is signed in
 	CACert  func() []byte   // the certificate authority that agents need, PEM
@@ -42,20 +57,25 @@ type api struct {
 	Deps
 	door    *httpkit.Door
 	sockets *sockets
+	serving chan struct{} // one for each download under way
+	// description is made once: it does not change while the server runs.
+	description func() map[string]any
 }
 
 // New returns a handler for /services/api/v1/..., /distributed/result and
-// /downloads/certificate.crt; every other path is answered 404 in the envelope.
+// /downloads/...; every other path is answered 404 in the envelope.
 func New(d Deps) http.Handler { return newAPI(d).handler() }
 
 func newAPI(d Deps) *api {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	return &api{
-		Deps: d, sockets: newSockets(socketsPerAccount),
+	a := &api{
+		Deps: d, sockets: newSockets(socketsPerAccount), serving: make(chan struct{}, maxDownloads),
 		door: &httpkit.Door{Log: d.Log, Success: success, Failure: failure},
 	}
+	a.description = sync.OnceValue(a.openapi)
+	return a
 }
 
 func (a *api) handler() http.Handler {

@@ -51,6 +51,9 @@ func (a *api) anybody(next http.Handler) http.Handler {
 // record notes a change that was made. It has happened: that the note fails is
 // for the log, not for the caller.
 func (a *api) record(ctx context.Context, action, subject string, detail map[string]any) {
+	if rehearsing(ctx) {
+		return // nothing was changed
+	}
 	c := callerOf(ctx)
 	err := a.Accounts.Record(context.WithoutCancel(ctx), accounts.AuditEntry{
 		UserID: c.account.ID, Username: c.account.Username, Address: c.address, Action: action, Subject: subject, Detail: detail,

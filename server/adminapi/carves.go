@@ -3,6 +3,8 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"muster/server/carves"
 	"muster/server/fault"
@@ -13,10 +15,13 @@ func (a *api) carveRoutes() []route {
 	in := a.signedIn
 	return []route{
 		{"POST", "/carves", in, handle(a, a.listCarves), "View all carves"},
+		{"POST", "/carves/query", in, handle(a, a.queryCarve), "View the carve that a live query started on a host"},
 		{"GET", "/carves/download/{session_id}", in, handle(a, a.downloadCarve), "Download a carve"},
 		{"POST", "/carves/delete", in, handle(a, a.deleteCarve), "Delete a carve"},
 	}
 }
+
+const noSuchNode = "Node with this identifier does not exists"
 
 // carveView is a carve on the wire (document, "View all carves"). Archive is
 // null until the file is complete; what follows hostname is ours.
@@ -48,7 +53,7 @@ type listCarves struct {
 func (a *api) listCarves(ctx context.Context, r listCarves) (answer[page[carveView]], error) {
 	filter := carves.Filter{Search: r.Search, ActiveOnly: true, Start: r.Start, Limit: r.Limit}
 	if r.HostIdentifier != "" {
-		host, err := a.findHost(ctx, r.HostIdentifier, "Node with this identifier does not exists")
+		host, err := a.findHost(ctx, r.HostIdentifier, noSuchNode)
 		if err != nil {
 			return answer[page[carveView]]{}, err
 		}
@@ -77,6 +82,36 @@ func (a *api) viewCarve(ctx context.Context, c *carves.Carve) carveView {
 	return view
 }
 
+type queryCarve struct {
+	QueryID        string `arg:"query_id,required"`
+	HostIdentifier string `arg:"host_identifier,required"`
+}
+
+// queryCarve is for clients of the original: they poll it after a live query
+// (reference 1.5).
+func (a *api) queryCarve(ctx context.Context, r queryCarve) (answer[carveView], error) {
+	const badQuery = "Query id provided is invalid!"
+	id, err := strconv.ParseInt(strings.TrimSpace(r.QueryID), 10, 64)
+	if err != nil {
+		return answer[carveView]{}, fault.New(fault.Invalid, badQuery)
+	}
+	host, err := a.findHost(ctx, r.HostIdentifier, noSuchNode)
+	if err != nil {
+		return answer[carveView]{}, err
+	}
+	carve, err := a.Carves.FindByQuery(ctx, host.ID, id)
+	if fault.Is(err, fault.NotFound) {
+		// Whether nothing came of the query or there is none: carves outlive queries.
+		if _, missing := a.Distributed.Find(ctx, id); fault.Is(missing, fault.NotFound) {
+			err = fault.New(fault.NotFound, badQuery)
+		}
+	}
+	if err != nil {
+		return answer[carveView]{}, err
+	}
+	return answer[carveView]{"Successfully fetched the Carve", a.viewCarve(ctx, carve)}, nil
+}
+
 type deleteCarve struct {
 	SessionID string `arg:"session_id,required"`
 }
@@ -92,7 +127,9 @@ func (a *api) deleteCarve(ctx context.Context, r deleteCarve) (answer[none], err
 	if err != nil {
 		return answer[none]{}, err
 	}
-	a.record(ctx, "carve.delete", carve.SessionID, map[string]any{"node_id": carve.HostID})
+	a.record(ctx, "carve.delete", carve.SessionID, map[string]any{"before": map[string]any{
+		"node_id": carve.HostID, "carve_guid": carve.GUID, "status": string(carve.Status), "size": carve.Size, "sha256": carve.SHA256,
+	}})
 	return answer[none]{message: "Carve is deleted successfully"}, nil
 }
 

@@ -227,10 +227,16 @@ func (a *api) listTasks(ctx context.Context, r listTasks) (answer[page[taskView]
 }
 
 func (a *api) cancelLive(ctx context.Context, r pathLive) (answer[none], error) {
-	if err := a.Distributed.Cancel(ctx, r.ID); err != nil {
+	before, err := a.Distributed.Find(ctx, r.ID)
+	if err == nil {
+		err = a.Distributed.Cancel(ctx, r.ID)
+	}
+	if err != nil {
 		return answer[none]{}, err
 	}
-	a.record(ctx, "live.cancel", liveSubject(r.ID), nil)
+	a.record(ctx, "live.cancel", liveSubject(r.ID), map[string]any{
+		"before": map[string]any{"open_targets": before.Progress.Open()}, "after": map[string]any{"open_targets": 0},
+	})
 	return answer[none]{message: "The live query is cancelled"}, nil
 }
 

@@ -21,10 +21,12 @@ func (a *api) hostRoutes() []route {
 		{"POST", "/hosts/recent_activity", in, handle(a, a.listActivity), "View what a host reported for a query"},
 		{"POST", "/hosts/recent_activity/count", in, handle(a, a.countActivity), "Count what a host reported by query"},
 		{"POST", "/hosts/config", in, handle(a, a.hostConfig), "View the config of a host"},
+		{"POST", "/hosts/additional_config", in, handle(a, a.additionalConfig), "View what tags add to the config of a host"},
+		{"GET", "/hosts/{host}/config/explain", in, handle(a, a.explainConfig), "View where each part of the config of a host comes from"},
 		{"GET", "/hosts/{host}", in, handle(a, a.viewHost), "View a host"},
 		{"GET", "/hosts/{host}/tags", in, handle(a, a.listHostTags), "View the tags of a host"},
-		{"POST", "/hosts/{host}/tags", in, handle(a, a.addHostTag), "Add a tag to a host"},
-		{"DELETE", "/hosts/{host}/tags", in, handle(a, a.removeHostTag), "Remove a tag from a host"},
+		{"POST", "/hosts/{host}/tags", in, change(a, a.addHostTag), "Add a tag to a host"},
+		{"DELETE", "/hosts/{host}/tags", in, change(a, a.removeHostTag), "Remove a tag from a host"},
 		{"PUT", "/hosts/{host}/delete", in, handle(a, a.removeHost), "Remove a host: it is refused until it is enabled again"},
 		{"DELETE", "/hosts/{host}/delete", in, handle(a, a.deleteHost), "Delete a host for good"},
 		{"PUT", "/hosts/{host}/enable", in, handle(a, a.enableHost), "Enable a host that was removed"},
@@ -68,6 +70,21 @@ func osInfo(h *hosts.Host) map[string]any {
 		info["name"] = h.Platform
 	}
 	return info
+}
+
+// nodeInfo is what the host said of its hardware; the keys of the document are
+// there even where the host was silent.
+func nodeInfo(h *hosts.Host) *map[string]any {
+	info := object(h.NodeInfo)
+	if len(info) == 0 {
+		return nil
+	}
+	for _, key := range []string{"computer_name", "hardware_model", "hardware_serial", "hardware_vendor", "physical_memory", "cpu_physical_cores"} {
+		if _, said := info[key]; !said {
+			info[key] = ""
+		}
+	}
+	return &info
 }
 
 type listHosts struct {
@@ -114,7 +131,7 @@ func (a *api) exportHosts(ctx context.Context, _ nothing) (httpkit.CSV, error) {
 type hostView struct {
 	hostItem
 	NodeKey        string          `json:"node_key"`
-	NodeInfo       json.RawMessage `json:"node_info"`
+	NodeInfo       *map[string]any `json:"node_info"` // null until the host was asked
 	NetworkInfo    json.RawMessage `json:"network_info"`
 	HostDetails    map[string]any  `json:"host_details"`
 	CloneOf        *int64          `json:"clone_of"`
@@ -139,7 +156,7 @@ func (a *api) viewHost(ctx context.Context, r pathHost) (answer[hostView], error
 	details := object(h.OsqueryInfo)
 	details["osquery_version"] = h.OsqueryVersion
 	return answer[hostView]{"Node details is fetched successfully", hostView{
-		hostItem: a.viewHostItem(h), NodeKey: mask, NodeInfo: orNothing(h.NodeInfo), NetworkInfo: orList(h.NetworkInfo),
+		hostItem: a.viewHostItem(h), NodeKey: mask, NodeInfo: nodeInfo(h), NetworkInfo: orList(h.NetworkInfo),
 		HostDetails: details, CloneOf: orNull(h.CloneOf), EnrolledOn: iso(h.EnrolledOn), LastEnrollment: iso(h.LastEnrollment),
 		LastStatus: iso(h.LastStatus), LastResult: iso(h.LastResult), LastConfig: iso(h.LastConfig),
 		LastQueryRead: iso(h.LastQueryRead), LastQueryWrite: iso(h.LastQueryWrite),
@@ -166,7 +183,7 @@ func (a *api) countHosts(ctx context.Context, _ nothing) (answer[map[string]plat
 // findHost finds a host by id or identifier; one that cannot be seen is NotFound
 // in the endpoint's own words.
 func (a *api) findHost(ctx context.Context, identifierOrID, unknown string) (*hosts.Host, error) {
-	host, err := a.Hosts.Find(ctx, identifierOrID)
+	host, err := a.hostsOf(ctx).Find(ctx, identifierOrID)
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.New(fault.NotFound, "%s", unknown)
 	}

@@ -15,7 +15,7 @@ import (
 
 func (w *world) audit() []accounts.AuditEntry {
 	w.t.Helper()
-	entries, _, err := w.deps.Accounts.ListAudit(w.t.Context(), accounts.AuditFilter{})
+	entries, _, _, err := w.deps.Accounts.ListAudit(w.t.Context(), accounts.AuditFilter{})
 	w.ok(err)
 	return entries
 }

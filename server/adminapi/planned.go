@@ -1,5 +1,51 @@
 package adminapi
 
+import (
+	"net/http"
+
+	"muster/server/httpkit"
+)
+
+// plannedRoutes are the endpoints of the document that are not served yet, so
+// that a client is told so rather than that there is no such thing.
 func (a *api) plannedRoutes() []route {
-	return []route{}
+	in := a.signedIn
+	soon := endpoint{Handler: http.HandlerFunc(notImplemented), planned: true}
+	var routes []route
+	for _, planned := range [][3]string{
+		{"GET", "/iocs", "View indicators"},
+		{"POST", "/iocs/add", "Replace indicators"},
+		{"POST", "/rules", "View all rules"},
+		{"POST", "/rules/add", "Add a rule"},
+		{"POST", "/rules/tactics", "Look up the tactics of techniques"},
+		{"GET", "/rules/{rule_id}", "View a rule"},
+		{"POST", "/rules/{rule_id}", "Change a rule"},
+		{"GET", "/alerts/count_by_source", "Count alerts by source"},
+		{"POST", "/alerts", "View all alerts"},
+		{"PUT", "/alerts", "Resolve alerts"},
+		{"GET", "/alerts/graph", "View alerts as a graph"},
+		{"POST", "/alerts/process", "View a process tree"},
+		{"POST", "/alerts/process/child", "View a part of a process tree"},
+		{"POST", "/alert_source/export", "Export alerts to a CSV file"},
+		{"POST", "/alerts/alert_source/export", "Export alerts to a CSV file (other path)"},
+		{"GET", "/alerts/{alert_id}", "View an alert"},
+		{"PUT", "/alerts/{alert_id}", "Resolve an alert"},
+		{"GET", "/alerts/{alert_id}/events", "View what happened around an alert"},
+		{"POST", "/response", "View all response actions"},
+		{"POST", "/response/view", "View a response action by host"},
+		{"POST", "/response/export", "Export response actions to a CSV file"},
+		{"POST", "/response/status", "View whether a host takes response actions"},
+		{"POST", "/response/restart-agent", "Restart an agent"},
+		{"POST", "/response/add", "Send a response action"},
+		{"POST", "/response/custom-action", "Send a script"},
+		{"GET", "/response/{command_id}", "View a response action"},
+		{"DELETE", "/response/{openc2_id}/delete", "Delete a response action"},
+	} {
+		routes = append(routes, route{planned[0], planned[1], in, soon, planned[2]})
+	}
+	return routes
+}
+
+func notImplemented(w http.ResponseWriter, _ *http.Request) {
+	httpkit.WriteJSON(w, http.StatusNotImplemented, envelope{Status: "failure", Message: "This server does not do this yet"})
 }

@@ -27,6 +27,8 @@ type route struct {
 type endpoint struct {
 	http.Handler
 	takes, gives reflect.Type
+	planned      bool // not served yet
+	rehearsed    bool // takes dry_run, which has an answer of its own
 }
 
 // section is a part of the API's document with its routes, which stand in the
@@ -39,11 +41,11 @@ type section struct {
 // sections is every endpoint of this door.
 func (a *api) sections() []section {
 	return []section{
-		{"User", a.userRoutes()},
+		{"User", slices.Concat(a.userRoutes(), a.dashboardRoutes())},
 		{"Downloads", a.downloadRoutes()},
 		{"Hosts", a.hostRoutes()},
 		{"Tags", a.tagRoutes()},
-		{"Hunt and search", a.huntRoutes()},
+		{"Hunt and search", slices.Concat(a.huntRoutes(), a.searchRoutes())},
 		{"Carves", a.carveRoutes()},
 		{"YARA", a.yaraRoutes()},
 		{"Schema", a.schemaRoutes()},

@@ -65,14 +65,6 @@ func orObject(raw json.RawMessage) json.RawMessage { return orElse(raw, "{}") }
 
 func orList(raw json.RawMessage) json.RawMessage { return orElse(raw, "[]") }
 
-// orNothing is null for an object that says nothing.
-func orNothing(raw json.RawMessage) json.RawMessage {
-	if string(raw) == "{}" {
-		return json.RawMessage("null")
-	}
-	return orElse(raw, "null")
-}
-
 func orElse(raw json.RawMessage, fallback string) json.RawMessage {
 	if !json.Valid(raw) {
 		return json.RawMessage(fallback)

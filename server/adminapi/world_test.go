@@ -20,14 +20,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"muster/server/accounts"
+	"muster/server/alerts"
 	"muster/server/bus"
 	"muster/server/carves"
 	"muster/server/database"
 	"muster/server/database/dbtest"
 	"muster/server/distributed"
 	"muster/server/hosts"
+	"muster/server/intel"
+	"muster/server/outputs"
 	"muster/server/results"
 	"muster/server/schedule"
+	"muster/server/seal"
+	"muster/yara"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -64,6 +69,7 @@ type world struct {
 	closing chan struct{}
 	token   string
 	scrub   []string // pairs of what differs between runs, and what stands for it
+	lines   int64    // of result logs, so far
 }
 
 // each runs test on both engines.
@@ -83,7 +89,10 @@ func newWorld(t *testing.T, db *database.DB) *world {
 		Schedule: schedule.New(db, hints, log, schedule.Options{Now: w.clock.Now}),
 		Results:  results.New(db, hints, log, results.Options{Now: w.clock.Now}),
 		Carves:   carves.New(db, t.TempDir(), log, carves.Options{Now: w.clock.Now}),
-		Version:  "test", CACert: func() []byte { return []byte("-----BEGIN CERTIFICATE-----\n") },
+		YARA:     yara.New(db, hints, log, yara.Options{Now: w.clock.Now}), AgentURL: "https://fleet.example.com:8443",
+		Mail: outputs.NewMail(db, newBox(t), outputs.MailOptions{Now: w.clock.Now}), Intel: intel.New(db, newBox(t)), Alerts: alerts.New(db),
+		Keep: results.Keep{ResultsDays: 30, StatusDays: 7, LiveDays: 30}, Downloads: t.TempDir(),
+		Version: "test", CACert: func() []byte { return []byte("-----BEGIN CERTIFICATE-----\n") },
 		Origins: []string{"https://console.example"}, Log: log, Closing: w.closing, Now: w.clock.Now,
 	}
 	w.deps.Distributed = distributed.New(db, w.deps.Hosts, hints, log, distributed.Options{Now: w.clock.Now})
@@ -92,6 +101,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	w.ok(w.deps.Hosts.Load(ctx))
 	w.ok(w.deps.Schedule.Load(ctx))
 	w.ok(w.deps.Distributed.Load(ctx))
+	w.ok(w.deps.YARA.Load(ctx))
 	w.background(w.deps.Results.Run)
 	w.ok(w.deps.Accounts.AddUser(ctx, "admin", adminPassword))
 	w.api = newAPI(w.deps)
@@ -100,6 +110,16 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	w.seed(ctx)
 	w.token = w.login(adminPassword)
 	return w
+}
+
+// newBox seals with a key that is the same in every run.
+func newBox(t *testing.T) *seal.Box {
+	t.Helper()
+	box, err := seal.New(make([]byte, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return box
 }
 
 // testWriter shows the log of a failing test.
@@ -192,6 +212,7 @@ func (w *world) do(method, path string, body any) (int, []byte) {
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	w.ok(err)
+	w.described(response, content)
 	return response.StatusCode, content
 }
 
@@ -237,7 +258,7 @@ func (w *world) golden(name string, status int, body []byte) {
 	got := fmt.Sprintf("// %d\n%s\n", status, pretty.String())
 	file := filepath.Join("testdata", name+".json")
 	if *update {
-		w.ok(os.MkdirAll("testdata", 0o755))
+		w.ok(os.MkdirAll(filepath.Dir(file), 0o755))
 		w.ok(os.WriteFile(file, []byte(got), 0o600))
 	}
 	want, err := os.ReadFile(file)

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +26,24 @@ type plan struct {
 	duration time.Duration
 	rows     int
 	hosts    int
+	history  []int // entries
+
+	onlyHistory bool
+}
+
+// setHistory reads numbers of entries.
+func (p *plan) setHistory(text string) error {
+	p.history = nil
+	for part := range strings.SplitSeq(text, ",") {
+		rows, err := strconv.Atoi(part)
+		if err != nil || rows < 0 {
+			return fmt.Errorf("%q is no number of entries", part)
+		}
+		if rows > 0 {
+			p.history = append(p.history, rows)
+		}
+	}
+	return nil
 }
 
 func main() {
@@ -38,7 +58,11 @@ func main() {
 	flag.DurationVar(&p.duration, "duration", 2*time.Second, "length of a round")
 	flag.IntVar(&p.rows, "rows", 40000, "log rows in a round of ingest")
 	flag.IntVar(&p.hosts, "hosts", 1000, "hosts that answer the live query")
+	flag.Func("history", "entries to hunt and search through, such as 1000000,10000000; 0 leaves it out (default 1000000,10000000)", p.setHistory)
+	p.history = []int{1_000_000, 10_000_000}
+	only := flag.Bool("only-history", false, "hunt and search, and nothing else")
 	flag.Parse()
+	p.onlyHistory = *only
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := p.run(ctx); err != nil {
@@ -51,9 +75,16 @@ func (p plan) run(ctx context.Context) error {
 	if p.postgres == "" {
 		return fmt.Errorf("-postgres is not set: run make bench")
 	}
-	fmt.Printf("%-34s %12s %14s %8s\n", "", "muster", "yardstick", "ratio")
+	if !p.onlyHistory {
+		fmt.Printf("%-34s %12s %14s %8s\n", "", "muster", "yardstick", "ratio")
+		for _, engine := range []string{"sqlite", "postgres"} {
+			if err := p.measure(ctx, engine); err != nil {
+				return fmt.Errorf("%s: %w", engine, err)
+			}
+		}
+	}
 	for _, engine := range []string{"sqlite", "postgres"} {
-		if err := p.measure(ctx, engine); err != nil {
+		if err := p.measureHistory(ctx, engine); err != nil {
 			return fmt.Errorf("%s: %w", engine, err)
 		}
 	}

@@ -66,6 +66,21 @@ func (s *Store) Find(ctx context.Context, sessionID string) (*Carve, error) {
 	return s.find(ctx, "c.session_id = ?", strings.TrimSpace(sessionID))
 }
 
+// FindByQuery returns the newest carve of a host that a live query asked for.
+// Faults: NotFound.
+func (s *Store) FindByQuery(ctx context.Context, hostID, queryID int64) (*Carve, error) {
+	var rows []carveRow
+	// One host has few carves: the index on the host finds them.
+	if err := s.db.Read(ctx).Raw("SELECT "+columns+" FROM carves c WHERE c.host_id = ? AND c.query_id = ? ORDER BY c.id DESC LIMIT 1",
+		hostID, queryID).Scan(&rows).Error; err != nil {
+		return nil, database.Fault(err)
+	}
+	if len(rows) == 0 {
+		return nil, errNotStarted
+	}
+	return rows[0].carve(), nil
+}
+
 func (s *Store) find(ctx context.Context, where string, arg any) (*Carve, error) {
 	if text, ok := arg.(string); ok && !storable(text) {
 		return nil, errUnknown
@@ -80,7 +95,10 @@ func (s *Store) find(ctx context.Context, where string, arg any) (*Carve, error)
 	return rows[0].carve(), nil
 }
 
-var errUnknown = fault.New(fault.NotFound, "This session id does not exist")
+var (
+	errUnknown    = fault.New(fault.NotFound, "This session id does not exist")
+	errNotStarted = fault.New(fault.NotFound, "Carve not started")
+)
 
 // Open returns the archive of a completed carve, for reading at any place, and
 // what is known of it. The caller closes it. Faults: NotFound when there is no

@@ -322,6 +322,11 @@ func TestTheQueryThatAskedIsKnown(t *testing.T) {
 		if rows, _, _, err := r.List(t.Context(), Filter{QueryID: 43}); err != nil || len(rows) != 1 || rows[0].SessionID != done {
 			t.Errorf("listed by query: %v %v", rows, err)
 		}
+		if found, err := r.FindByQuery(t.Context(), 3, 43); err != nil || found.SessionID != done {
+			t.Errorf("found by query: %v %v", found, err)
+		}
+		_, err := r.FindByQuery(t.Context(), 3, 41)
+		wantFault(t, "a query that asked another host", err, fault.NotFound)
 	})
 }
 

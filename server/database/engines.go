@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -71,6 +72,11 @@ func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
 		return nil, fault.New(fault.Invalid, "the PostgreSQL URL cannot be parsed")
 	}
 	config.MinConns = 2
+	if !strings.Contains(rawURL, "pool_max_conns") {
+		// The driver's default follows the processors; searches, exports and hunts,
+		// which are bounded, must leave room for what agents send.
+		config.MaxConns = 20
+	}
 	config.MaxConnLifetime = time.Hour
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second

@@ -49,11 +49,12 @@ func closed(err error) bool {
 }
 
 // unreachable covers broken connections, and PostgreSQL's classes 08 (connection),
-// 53 (resources) and 57 (operator intervention: restart, cancel).
+// 40 (rolled back, such as the victim of a deadlock), 53 (resources) and 57
+// (operator intervention: restart, cancel).
 func unreachable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return len(pg.Code) == 5 && (pg.Code[:2] == "08" || pg.Code[:2] == "53" || pg.Code[:2] == "57")
+		return len(pg.Code) == 5 && (pg.Code[:2] == "08" || pg.Code[:2] == "40" || pg.Code[:2] == "53" || pg.Code[:2] == "57")
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error

@@ -75,6 +75,12 @@ func Fields(fields map[string]string) *Fault {
 	return &Fault{kind: Invalid, public: "Input payload validation failed", fields: fields}
 }
 
+// Naming adds to a fault what is wrong with each argument, and returns it.
+func (f *Fault) Naming(fields map[string]string) *Fault {
+	f.fields = fields
+	return f
+}
+
 // Error returns the public sentence, the fields and the cause: for logs.
 func (f *Fault) Error() string {
 	text := f.public
@@ -116,7 +122,7 @@ func Public(err error) string {
 	return "Internal server error"
 }
 
-// FieldsOf returns the arguments an Invalid fault names, or nil.
+// FieldsOf returns the arguments a fault names, or nil.
 func FieldsOf(err error) map[string]string {
 	var f *Fault
 	if errors.As(err, &f) {

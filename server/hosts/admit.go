@@ -157,12 +157,33 @@ func (a *admission) tag(ctx context.Context, id int64, v verdict) error {
 			return database.Fault(err)
 		}
 	}
-	for _, tag := range a.secret.tags {
+	tags, err := a.secretTags(ctx)
+	if err != nil || len(tags) == 0 {
+		return err
+	}
+	for _, tag := range tags {
 		if err := putTag(ctx, a.tx, id, tag, a.now); err != nil {
 			return err
 		}
 	}
-	return nil
+	// A tag that was renamed or deleted since must not come back under its old
+	// name. From here on nobody can: the rows above hold on to the tags.
+	again, err := a.secretTags(ctx)
+	if err == nil && !slices.Equal(tags, again) {
+		err = fault.New(fault.Conflict, "the tags of the enrol secret changed")
+	}
+	return err
+}
+
+// secretTags reads the tags of the secret as they are now: those in memory may
+// have been renamed by another replica.
+func (a *admission) secretTags(ctx context.Context) ([]string, error) {
+	var rows []secretRow
+	err := a.tx.Read(ctx).Raw("SELECT id, tags FROM enroll_secrets WHERE id = ?", a.secret.id).Scan(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return nil, database.Fault(err)
+	}
+	return rows[0].tags(), nil
 }
 
 // retireKeys lets the keys of a known host end after the grace. Those that ended

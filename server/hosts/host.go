@@ -36,10 +36,11 @@ type Host struct {
 	Arch           string // cpu_type as reported: x86_64, arm64, x86...
 	OsqueryVersion string
 	State          State
-	MayEnroll      bool   // a deleted host that may enrol anew
-	CloneOf        int64  // id of the host that had this hardware uuid first, or 0
-	LastIP         string // address of the last contact
-	Tags           []string
+	MayEnroll      bool     // a deleted host that may enrol anew
+	CloneOf        int64    // id of the host that had this hardware uuid first, or 0
+	LastIP         string   // address of the last contact
+	Tags           []string // sorted
+	TagIDs         []int64  // of the tags, sorted by themselves: a tag that is renamed keeps its id
 
 	OSInfo      json.RawMessage // object: the row of os_version
 	NodeInfo    json.RawMessage // object: a part of the row of system_info

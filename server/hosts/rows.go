@@ -3,7 +3,7 @@ package hosts
 import (
 	"context"
 	"encoding/json"
-	"sort"
+	"slices"
 
 	"muster/server/database"
 )
@@ -70,10 +70,10 @@ func withRelations(ctx context.Context, db *database.DB, rows []hostRow) ([]reco
 		ids[i] = row.ID
 	}
 	var tags []struct {
-		HostID int64
-		Value  string
+		HostID, TagID int64
+		Value         string
 	}
-	if err := db.Read(ctx).Raw(`SELECT ht.host_id, t.value FROM host_tags AS ht JOIN tags AS t ON t.id = ht.tag_id
+	if err := db.Read(ctx).Raw(`SELECT ht.host_id, ht.tag_id, t.value FROM host_tags AS ht JOIN tags AS t ON t.id = ht.tag_id
 		WHERE ht.host_id IN ?`, ids).Scan(&tags).Error; err != nil {
 		return nil, database.Fault(err)
 	}
@@ -84,9 +84,10 @@ func withRelations(ctx context.Context, db *database.DB, rows []hostRow) ([]reco
 	if err := db.Read(ctx).Raw("SELECT host_id, valid_until, key_hash FROM node_keys WHERE host_id IN ?", ids).Scan(&keys).Error; err != nil {
 		return nil, database.Fault(err)
 	}
-	tagsOf, keysOf := map[int64][]string{}, map[int64][]storedKey{}
+	tagsOf, tagIDsOf, keysOf := map[int64][]string{}, map[int64][]int64{}, map[int64][]storedKey{}
 	for _, tag := range tags {
 		tagsOf[tag.HostID] = append(tagsOf[tag.HostID], tag.Value)
+		tagIDsOf[tag.HostID] = append(tagIDsOf[tag.HostID], tag.TagID)
 	}
 	for _, key := range keys {
 		if len(key.KeyHash) == len(keyHash{}) {
@@ -95,18 +96,21 @@ func withRelations(ctx context.Context, db *database.DB, rows []hostRow) ([]reco
 	}
 	records := make([]record, len(rows))
 	for i, row := range rows {
-		sort.Strings(tagsOf[row.ID])
-		records[i] = record{host: row.snapshot(tagsOf[row.ID]), keys: keysOf[row.ID]}
+		slices.Sort(tagsOf[row.ID])
+		slices.Sort(tagIDsOf[row.ID])
+		h := row.snapshot()
+		h.Tags, h.TagIDs = tagsOf[row.ID], tagIDsOf[row.ID]
+		records[i] = record{host: h, keys: keysOf[row.ID]}
 	}
 	return records, nil
 }
 
-func (r hostRow) snapshot(tags []string) *Host {
+func (r hostRow) snapshot() *Host {
 	h := &Host{
 		ID: r.ID, Identifier: r.Identifier, InstanceID: r.InstanceID, HardwareUUID: r.HardwareUUID,
 		HardwareSerial: r.HardwareSerial, Hostname: r.Hostname, ComputerName: r.ComputerName,
 		Platform: r.Platform, OSPlatform: r.OSPlatform, Arch: r.Arch, OsqueryVersion: r.OsqueryVersion,
-		State: State(r.State), MayEnroll: r.MayEnroll != 0, CloneOf: r.CloneOf, LastIP: r.LastIP, Tags: tags,
+		State: State(r.State), MayEnroll: r.MayEnroll != 0, CloneOf: r.CloneOf, LastIP: r.LastIP,
 		OSInfo: json.RawMessage(r.OSInfo), NodeInfo: json.RawMessage(r.NodeInfo),
 		NetworkInfo: json.RawMessage(r.NetworkInfo), OsqueryInfo: json.RawMessage(r.OsqueryInfo),
 		DetailsAt: database.FromMicros(r.DetailsAt), EnrolledOn: database.FromMicros(r.EnrolledOn),

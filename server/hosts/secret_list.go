@@ -39,7 +39,6 @@ type liveSecret struct {
 	id      int64
 	hash    [sha256.Size]byte
 	expires int64
-	tags    []string
 }
 
 // use counts enrolments that are not written yet.
@@ -142,7 +141,7 @@ func (s *Store) loadSecrets(ctx context.Context) error {
 	live := make([]liveSecret, 0, len(rows))
 	for _, row := range rows {
 		if len(row.SecretHash) == sha256.Size {
-			live = append(live, liveSecret{row.ID, [sha256.Size]byte(row.SecretHash), row.ExpiresAt, row.tags()})
+			live = append(live, liveSecret{row.ID, [sha256.Size]byte(row.SecretHash), row.ExpiresAt})
 		}
 	}
 	s.secrets.mu.Lock()

@@ -91,8 +91,8 @@ func New(db *database.DB, b bus.Bus, log *slog.Logger, o Options) *Store {
 }
 
 // With returns a store whose statements run in tx and which shares everything
-// else. What it changes is shown to nobody before the commit: publish the topic
-// "hosts" after it, or wait for the slow poll.
+// else. What it changes is shown to nobody before the commit: publish the topics
+// "hosts" and TopicTags after it, or wait for the slow poll.
 func (s *Store) With(tx *database.DB) *Store {
 	within := *s
 	within.db = tx

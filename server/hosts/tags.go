@@ -78,9 +78,8 @@ func (s *Store) RemoveTag(ctx context.Context, hostID int64, tag string) error {
 }
 
 func putTag(ctx context.Context, tx *database.DB, hostID int64, tag string, now time.Time) error {
-	if err := tx.Write(ctx).Exec("INSERT INTO tags (value, created_at) VALUES (?, ?) ON CONFLICT (value) DO NOTHING",
-		tag, now.UnixMicro()).Error; err != nil {
-		return database.Fault(err)
+	if err := insertTags(ctx, tx, []string{tag}, now); err != nil {
+		return err
 	}
 	return database.Fault(tx.Write(ctx).Exec(`INSERT INTO host_tags (host_id, tag_id)
 		SELECT CAST(? AS bigint), id FROM tags WHERE value = ? ON CONFLICT (host_id, tag_id) DO NOTHING`, hostID, tag).Error)

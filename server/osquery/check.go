@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,33 +33,56 @@ var checkers = newPool(Tables)
 // Faults: Unprocessable, whose sentence says what is wrong and where (line and
 // column count from 1); Busy when ctx or the time for a check ends first.
 func Check(ctx context.Context, sql string) error {
+	finding, err := Examine(ctx, sql)
+	if err != nil || finding == nil {
+		return err
+	}
+	return fault.New(fault.Unprocessable, "%s: %s", invalid, finding)
+}
+
+// Finding is what is wrong with a query.
+type Finding struct {
+	Text         string // in SQLite's words or ours, bounded
+	Line, Column int    // from 1; 0 when unknown
+	// UnknownName tells that it is a query, over a table, a column or a function
+	// that osquery does not have: an older or newer one, or one with extensions, may.
+	UnknownName bool
+}
+
+// String says where and what.
+func (f *Finding) String() string {
+	if f.Line == 0 {
+		return f.Text
+	}
+	return fmt.Sprintf("line %d, column %d: %s", f.Line, f.Column, f.Text)
+}
+
+// Examine is Check for those who tell the kinds of mistakes apart: nil for a query
+// that Check takes. Faults: Busy when ctx or the time for a check ends first.
+func Examine(ctx context.Context, sql string) (*Finding, error) {
 	if problem := readable(sql); problem != nil {
-		return problem.fault(sql)
+		return problem.finding(sql), nil
 	}
 	tokens := lex(sql)
 	if problem := single(tokens); problem != nil {
-		return problem.fault(sql)
+		return problem.finding(sql), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	databases, err := checkers.take(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	done := make(chan error, 1)
+	done := make(chan *Finding, 1)
 	go func() {
 		defer checkers.put(databases)
-		if problem := compile(databases, sql, tokens); problem != nil {
-			done <- problem.fault(sql)
-			return
-		}
-		done <- nil
+		done <- compile(databases, sql, tokens).finding(sql)
 	}()
 	select {
-	case err := <-done:
-		return err
+	case finding := <-done:
+		return finding, nil
 	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.Busy, "The query takes too long to check")
+		return nil, fault.Wrap(ctx.Err(), fault.Busy, "The query takes too long to check")
 	}
 }
 
@@ -68,13 +92,20 @@ type problem struct {
 	at   int // byte, or -1 when unknown
 }
 
-func (p *problem) fault(sql string) error {
-	sentence := invalid + ": "
-	if p.at >= 0 {
-		line, column := position(sql, p.at)
-		sentence += fmt.Sprintf("line %d, column %d: ", line, column)
+// unknownName are SQLite's messages about names that it looks up once the text is
+// known to be a query.
+var unknownName = []string{"no such table: ", "no such column: ", "no such function: "}
+
+func (p *problem) finding(sql string) *Finding {
+	if p == nil {
+		return nil
 	}
-	return fault.New(fault.Unprocessable, "%s", sentence+shorten(p.text, 300))
+	f := &Finding{Text: shorten(p.text, 300)}
+	if p.at >= 0 {
+		f.Line, f.Column = position(sql, p.at)
+	}
+	f.UnknownName = slices.ContainsFunc(unknownName, func(words string) bool { return strings.HasPrefix(p.text, words) })
+	return f
 }
 
 // position counts lines and, in characters, columns from 1.

@@ -28,7 +28,7 @@ type ActivityFilter struct {
 
 // Row is a stored row of a scheduled query.
 type Row struct {
-	ID           int64
+	ID, HostID   int64
 	Name, Action string
 	Columns      json.RawMessage // an object
 	Decorations  json.RawMessage // an object, or nil
@@ -88,7 +88,7 @@ func (s *Store) activityPage(ctx context.Context, where string, args []any, f Ac
 	}
 	rows := make([]Row, len(found))
 	for i, r := range found {
-		rows[i] = Row{ID: r.ID, Name: r.Name, Action: r.Action, Columns: json.RawMessage(r.Columns),
+		rows[i] = Row{ID: r.ID, HostID: f.HostID, Name: r.Name, Action: r.Action, Columns: json.RawMessage(r.Columns),
 			Time: time.Unix(r.UnixTime, 0).UTC(), ReceivedAt: database.FromMicros(r.ReceivedAt)}
 		if r.Decorations != "" {
 			rows[i].Decorations = json.RawMessage(r.Decorations)

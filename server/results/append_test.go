@@ -34,7 +34,7 @@ func TestAppendStoresWhatWasReported(t *testing.T) {
 		if err != nil || len(rows) != 2 {
 			t.Fatalf("%v %v", rows, err)
 		}
-		want := Row{ID: rows[1].ID, Name: "pack/p/q", Action: "snapshot", Columns: []byte(`{"a":"é"}`), Decorations: []byte(`{"d":"1"}`),
+		want := Row{ID: rows[1].ID, HostID: 7, Name: "pack/p/q", Action: "snapshot", Columns: []byte(`{"a":"é"}`), Decorations: []byte(`{"d":"1"}`),
 			Time: time.Unix(5, 0).UTC(), ReceivedAt: noon}
 		if diff := cmp.Diff(want, rows[1]); diff != "" {
 			t.Error(diff)

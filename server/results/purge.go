@@ -40,8 +40,14 @@ func (s *Store) Purge(ctx context.Context, before Before) error {
 	return failed
 }
 
-// purgeTable deletes the rows of the days before end.
+// purgeTable deletes the rows of the days before end, and the index of what was
+// observed in them.
 func (s *Store) purgeTable(ctx context.Context, p partitioned, end int64) error {
+	if p.table == "results" {
+		if err := s.forgetObserved(ctx, p.bound(end)); err != nil {
+			return err
+		}
+	}
 	switch {
 	case s.db.Engine() == database.Postgres:
 		if err := s.dropPartitions(ctx, p, end); err != nil {

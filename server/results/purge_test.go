@@ -84,10 +84,11 @@ func TestPurgeGoesOnWhileReportsArrive(t *testing.T) {
 
 func TestRetention(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		ctx := t.Context()
+		ctx, days := t.Context(), func(n int) *int { return &n }
+		s := newStore(db, Options{})
 		want := func(what string, want Keep) {
 			t.Helper()
-			if got, err := Retention(ctx, db, Keep{7, 7, 7}); err != nil || got != want {
+			if got, err := s.Retention(ctx, Keep{7, 7, 7}); err != nil || got != want {
 				t.Errorf("%s: %+v %v", what, got, err)
 			}
 		}
@@ -96,13 +97,18 @@ func TestRetention(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("a part is set", Keep{7, 0, 7})
-		if err := SetRetention(ctx, db, Keep{30, 3, 1}); err != nil {
+		if err := s.SetRetention(ctx, KeepChange{ResultsDays: days(30), StatusDays: days(3)}); err != nil {
+			t.Fatal(err)
+		}
+		want("the rest follows the start", Keep{30, 3, 7})
+		if err := s.SetRetention(ctx, KeepChange{LiveDays: days(1)}); err != nil {
 			t.Fatal(err)
 		}
 		want("all is set", Keep{30, 3, 1})
-		if err := SetRetention(ctx, db, Keep{1, 1, -1}); !fault.Is(err, fault.Invalid) {
+		if err := s.SetRetention(ctx, KeepChange{ResultsDays: days(1), LiveDays: days(-1)}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("negative days: %v", err)
 		}
+		want("a change that is wrong changes nothing", Keep{30, 3, 1})
 	})
 	before := Keep{ResultsDays: 1, LiveDays: 2}.Before(noon)
 	if !before.Results.Equal(noon.AddDate(0, 0, -1)) || !before.Status.IsZero() || !before.Live.Equal(noon.AddDate(0, 0, -2)) {

@@ -1,16 +1,19 @@
 // Package results is the durable log of what hosts reported: rows of scheduled
 // queries and the agents' own status messages.
 //
-// It writes the tables results, status_logs and result_lines, and the setting
-// retention. It does not know what a row means, whether it raised an alert, or
-// how it came over the wire.
+// It writes the tables results, status_logs, result_lines and observed, and the
+// setting retention. It does not know what a row means, whether it raised an
+// alert, or how it came over the wire.
 //
 // Rows are appended by group commit (see Store.Append): an agent is told that
 // its lines are taken only after they are durable, and the lines that wait while
 // one commit runs share the next. A line that was sent before is dropped by its
 // key, which is remembered for the day of its arrival and the two after it.
 //
-// On PostgreSQL the three tables are partitioned by the day of arrival in UTC.
+// On PostgreSQL the first three are partitioned by the day of arrival in UTC.
+//
+// The table observed is an index of indicator values, made in the background in
+// segments of some ten thousand rows (see Store.Observe); hunts go through it.
 package results
 
 import (

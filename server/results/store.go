@@ -30,6 +30,14 @@ type Options struct {
 	CommitTimeout time.Duration
 	// HintEvery is the least time between two hints on the bus (500 ms).
 	HintEvery time.Duration
+	// SearchBudget is how long one search may go on (20 s), and SearchWait how long
+	// it waits for its turn (2 s): clients give up at 30 s.
+	SearchBudget, SearchWait time.Duration
+	// Searches is how many searches run at once, and how many statements of exports
+	// (2 each).
+	Searches int
+	// SearchRows is how many rows the first statement of a search looks at (20,000).
+	SearchRows int
 }
 
 func (o Options) withDefaults() Options {
@@ -52,6 +60,7 @@ func (o Options) withDefaults() Options {
 	if o.HintEvery <= 0 {
 		o.HintEvery = 500 * time.Millisecond
 	}
+	o.searchDefaults()
 	return o
 }
 
@@ -65,6 +74,13 @@ type Store struct {
 	stored chan struct{} // holds one when a hint is owed
 	counts counts
 
+	searches, exports gate
+
+	hunts    gate
+	flights  flights
+	observer observer
+	sieves   sieves
+
 	linesPurged atomic.Int64 // the day up to which keys were last deleted on SQLite
 }
 
@@ -77,7 +93,11 @@ type counts struct {
 // New returns a store that reads at once and appends while Run runs.
 func New(db *database.DB, b bus.Bus, log *slog.Logger, o Options) *Store {
 	o = o.withDefaults()
-	return &Store{db: db, bus: b, log: log, o: o, queue: newQueue(o), stored: make(chan struct{}, 1)}
+	return &Store{
+		db: db, bus: b, log: log, o: o, queue: newQueue(o), stored: make(chan struct{}, 1),
+		searches: make(gate, o.Searches), exports: make(gate, o.Searches),
+		hunts: make(gate, huntsAtOnce), observer: observer{turn: make(chan struct{}, 1), rows: segmentRows},
+	}
 }
 
 // Run writes what Append queues until ctx ends. Then new lines are refused with

@@ -75,7 +75,8 @@ func (w *writer) commit(requests []*request) error {
 	ctx, cancel := context.WithTimeout(context.Background(), w.s.o.CommitTimeout)
 	defer cancel()
 	b := &w.batch
-	b.fill(requests, w.s.o.Now())
+	b.fill(requests, w.s.flights.begin(w, w.s.o.Now))
+	defer w.s.flights.end(w)
 	defer b.reset()
 	if err := w.engine.store(ctx, b); err != nil {
 		return database.Fault(err)

@@ -13,10 +13,16 @@ import (
 	"muster/server/hosts"
 )
 
-// huge is a pack of about size bytes.
+// huge is a pack of about size bytes, in queries as long as osquery.MaxLength allows.
 func huge(t testing.TB, name string, size int, tags ...string) Pack {
 	t.Helper()
-	return parsed(t, name, `{"queries":{"q":{"query":"select '`+strings.Repeat("x", size)+`'"}}}`, tags...)
+	const length = 50 << 10
+	p := Pack{Name: name, Queries: map[string]Query{}, Tags: tags}
+	for i := 0; size > 0; i++ {
+		p.Queries[fmt.Sprintf("q%02d", i)] = Query{SQL: "select '" + strings.Repeat("x", min(length, size)) + "'", Interval: 60, Removed: true, Denylist: true}
+		size -= length
+	}
+	return p
 }
 
 func TestBadDocumentsNeverEmptyAConfig(t *testing.T) {
@@ -24,8 +30,8 @@ func TestBadDocumentsNeverEmptyAConfig(t *testing.T) {
 		{"nothing", ""},
 		{"no JSON", "{"},
 		{"no object", "[]"},
-		{"a reserved name", `{"queries":{"boot_epoch":{"query":"x"}}}`},
-		{"an interval of a year", `{"queries":{"q":{"query":"x","interval":31536000}}}`},
+		{"a reserved name", `{"queries":{"boot_epoch":{"query":"select 1"}}}`},
+		{"an interval of a year", `{"queries":{"q":{"query":"select 1","interval":31536000}}}`},
 		{"a control key", `{"queries":{},"filters":{"node_invalid":true}}`},
 		{"a filter of the wrong form", `{"queries":{},"filters":{"file_paths":["/etc"]}}`},
 		{"an option of the wrong form", `{"options":{"a":[]}}`},
@@ -42,20 +48,44 @@ func TestBadDocumentsNeverEmptyAConfig(t *testing.T) {
 		for i, test := range bad {
 			exec(t, db, "UPDATE configs SET document = ?, updated_at = ? WHERE platform = 'linux'", test.document, i)
 			exec(t, db, "UPDATE packs SET document = ?, updated_at = ? WHERE name = 'inventory'", test.document, i)
+			exec(t, db, "UPDATE queries SET document = ?, updated_at = ? WHERE id IN (SELECT query_id FROM pack_queries JOIN packs ON packs.id = pack_id WHERE packs.name = 'inventory')",
+				test.document, i)
 			s.changed(t.Context())
 			if configOf(t, s, h).ETag != before {
 				t.Errorf("%s: the last good config is not kept", test.name)
 			}
 			fresh := New(db, bus.NewMemory(), quiet(), Options{})
-			if err := fresh.refresh(t.Context()); err != nil {
+			if err := fresh.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if d := decodedConfig(t, configOf(t, fresh, h).Plain); d.Schedule["users"] == nil || len(d.Packs) != 0 {
 				t.Errorf("%s: a replica that starts now does not serve what ships", test.name)
 			}
 		}
-		if !log.has("a stored config cannot be used", "a stored pack cannot be used", "inventory") {
+		if !log.has("a stored config cannot be used", "a stored pack cannot be used", "a stored query cannot be used", "inventory") {
 			t.Error("the log does not say so")
+		}
+	})
+}
+
+func TestABadQueryCostsItsPackOnlyItself(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		s := loaded(t, db, Options{})
+		add(t, s, parsed(t, "lab", `{"queries":{"good":{"query":"select 1"},"bad":{"query":"select 2"}}}`, "lab"))
+		h := host(linux, "x86_64", "lab")
+		before := configOf(t, s, h)
+		exec(t, db, "UPDATE queries SET document = '{', updated_at = 1 WHERE name = 'bad'")
+		s.changed(t.Context())
+		if configOf(t, s, h).ETag != before.ETag {
+			t.Error("the last good form is not kept")
+		}
+		fresh := New(db, bus.NewMemory(), quiet(), Options{})
+		if err := fresh.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		queries := decodedConfig(t, configOf(t, fresh, h).Plain).Packs["lab"].Queries
+		if len(queries) != 1 || queries["good"] == nil {
+			t.Errorf("a replica that starts now sends %v", queries)
 		}
 	})
 }
@@ -94,16 +124,10 @@ func TestOversizeFallsBack(t *testing.T) {
 		if err := s.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		add := func(s *Store, p Pack) {
-			t.Helper()
-			if _, err := s.AddPack(t.Context(), p); err != nil {
-				t.Fatal(err)
-			}
-		}
 		h := host(linux, "x86_64", "health", "lab")
-		add(s, huge(t, "one", 600<<10, "lab"))
+		add(t, s, huge(t, "one", 600<<10, "lab"))
 		before := configOf(t, s, h).ETag
-		add(s, huge(t, "two", 700<<10, "lab"))
+		add(t, s, huge(t, "two", 700<<10, "lab"))
 		if configOf(t, s, h).ETag != before {
 			t.Error("the group does not keep its last good config")
 		}
@@ -126,7 +150,7 @@ func TestOversizeFallsBack(t *testing.T) {
 		if !log.has("keep the last good one", "a pack is left out", "pack=two") {
 			t.Error("the log does not say so")
 		}
-		_, err := s.AddPack(t.Context(), huge(t, "three", MaxSize-100, "lab"))
+		_, _, err := s.AddPack(t.Context(), huge(t, "three", MaxSize-100, "lab"))
 		if !fault.Is(err, fault.Unprocessable) {
 			t.Errorf("a pack larger than a config: %v", err)
 		}
@@ -145,11 +169,9 @@ func TestTheCacheIsBounded(t *testing.T) {
 	s := loaded(t, dbtest.Open(t, database.SQLite), Options{CacheBytes: limit})
 	var p Pack
 	for i := range groups {
-		p = parsed(t, "p", `{"queries":{"q":{"query":"x"}}}`)
+		p = parsed(t, "p", `{"queries":{"q":{"query":"select 1"}}}`)
 		p.Name, p.Tags = fmt.Sprintf("p%02d", i), []string{fmt.Sprintf("t%02d", i)}
-		if _, err := s.AddPack(t.Context(), p); err != nil {
-			t.Fatal(err)
-		}
+		add(t, s, p)
 	}
 	for range 2 {
 		for i := range groups {
@@ -182,7 +204,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 
 func BenchmarkConfigFor(b *testing.B) {
 	s := loaded(b, dbtest.Open(b, database.SQLite), Options{})
-	h := host(linux, "x86_64", "health", "inventory", "office", "security")
+	h := known(b, s, host(linux, "x86_64", "health", "inventory", "office", "security"))
 	configOf(b, s, h)
 	ctx := context.Background()
 	b.ReportAllocs()
@@ -197,7 +219,7 @@ func BenchmarkConfigFor(b *testing.B) {
 
 func BenchmarkRender(b *testing.B) {
 	s := loaded(b, dbtest.Open(b, database.SQLite), Options{})
-	h := host(linux, "x86_64", "health", "inventory", "security")
+	h := known(b, s, host(linux, "x86_64", "health", "inventory", "security"))
 	now := s.current.Load()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -208,7 +230,7 @@ func BenchmarkRender(b *testing.B) {
 
 func TestConfigForAllocatesNothing(t *testing.T) {
 	s := loaded(t, dbtest.Open(t, database.SQLite), Options{})
-	h := host(linux, "x86_64", "health", "inventory", "office", "security")
+	h := known(t, s, host(linux, "x86_64", "health", "inventory", "office", "security"))
 	configOf(t, s, h)
 	ctx := context.Background()
 	if n := testing.AllocsPerRun(100, func() { _, _ = s.ConfigFor(ctx, h) }); n > 0 {
@@ -218,10 +240,11 @@ func TestConfigForAllocatesNothing(t *testing.T) {
 
 func TestManyHostsAskAtOnce(t *testing.T) {
 	s := loaded(t, dbtest.Open(t, database.SQLite), Options{})
+	tagged := known(t, s, host(linux, "x86_64", "security"))
 	got := make(chan string)
 	for i := range 64 {
 		go func() {
-			h := &hosts.Host{ID: int64(i), Platform: linux, Arch: "x86_64", Tags: []string{"security"}}
+			h := &hosts.Host{ID: int64(i), Platform: linux, Arch: "x86_64", Tags: tagged.Tags, TagIDs: tagged.TagIDs}
 			c, _ := s.ConfigFor(context.Background(), h)
 			got <- c.ETag
 		}()

@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-
-	"muster/server/database"
 )
 
 // builder makes a snapshot of what is stored. A part that cannot be used is taken
@@ -29,51 +27,6 @@ func (b builder) readOptions(text string) {
 		}
 	}
 	b.next.stored = options
-}
-
-func (b builder) readPacks(rows []packRow) {
-	for _, row := range rows {
-		last := b.lastPack(row.ID)
-		if last != nil && last.Name == row.Name && last.document == row.Document {
-			again := *last
-			row.label(&again.Pack)
-			b.next.packs = append(b.next.packs, again)
-			continue
-		}
-		p, err := row.render()
-		if err == nil {
-			b.next.packs = append(b.next.packs, p)
-			continue
-		}
-		b.log.Error("a stored pack cannot be used; agents get its last good form, if any", "pack", row.Name, "error", err)
-		if last != nil {
-			again := *last
-			again.Tags = row.tags
-			b.next.packs = append(b.next.packs, again)
-		}
-	}
-	b.next.indexTags()
-}
-
-// render reads a stored pack and makes sure that agents take it.
-func (row packRow) render() (renderedPack, error) {
-	p, err := row.pack()
-	if err != nil {
-		return renderedPack{}, err
-	}
-	r := renderedPack{Pack: p, json: appendJSON(nil, p.object(false)), document: row.Document}
-	return r, Validate(appendJSON(nil, map[string]any{"packs": map[string]rawJSON{p.Name: r.json}}))
-}
-
-func (b builder) lastPack(id int64) *renderedPack {
-	if b.last == nil {
-		return nil
-	}
-	at := slices.IndexFunc(b.last.packs, func(p renderedPack) bool { return p.ID == id })
-	if at < 0 {
-		return nil
-	}
-	return &b.last.packs[at]
 }
 
 func (b builder) readConfigs(rows []configRow) {
@@ -102,8 +55,8 @@ func (b builder) config(row configRow) (*platformConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newPlatformConfig(row, d, b.next.stored)
-	return c, Validate(c.assemble(nil))
+	c := newPlatformConfig(row, d, b.next.additions())
+	return c, Validate(c.assemble(selection{}))
 }
 
 func (b builder) sameOptions() bool {
@@ -127,8 +80,8 @@ func (b builder) lastGoodConfig(id int64) *platformConfig {
 	if last == nil || b.sameOptions() {
 		return last
 	}
-	again := newPlatformConfig(last.row, last.document, b.next.stored)
-	if Validate(again.assemble(nil)) != nil {
+	again := newPlatformConfig(last.row, last.document, b.next.additions())
+	if Validate(again.assemble(selection{})) != nil {
 		return last
 	}
 	return again
@@ -143,23 +96,10 @@ func (b builder) shippedConfig(platform string) *platformConfig {
 	if err != nil {
 		b.log.Error("a config that ships with the server cannot be read", "platform", platform, "error", err)
 	}
-	row := configRow{Platform: platform, Arch: shippedArch, Type: shippedType}
-	c := newPlatformConfig(row, d, b.next.stored)
-	if Validate(c.assemble(nil)) != nil {
-		c = newPlatformConfig(row, d, nil)
+	row := configRow{Platform: platform, Arch: shippedArch, Type: firstShipped(platform).Type}
+	c := newPlatformConfig(row, d, b.next.additions())
+	if Validate(c.assemble(selection{})) != nil {
+		c = newPlatformConfig(row, d, additions{})
 	}
 	return c
-}
-
-// pack reads a stored pack.
-func (row packRow) pack() (Pack, error) {
-	p, _, err := ParsePack(row.Name, []byte(row.Document))
-	row.label(&p)
-	return p, err
-}
-
-// label puts on a pack what stands beside its document.
-func (row packRow) label(p *Pack) {
-	p.ID, p.Name, p.Builtin, p.Tags = row.ID, row.Name, row.Builtin != 0, row.tags
-	p.Created, p.Updated = database.FromMicros(row.CreatedAt), database.FromMicros(row.UpdatedAt)
 }

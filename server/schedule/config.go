@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"log/slog"
 	"slices"
 
 	"muster/server/fault"
@@ -33,13 +34,13 @@ func newConfig(plain []byte) Config {
 // etagBytes is what the etag adds to a config.
 const etagBytes = len(`,"etag":"00000000000000000000000000000000"`)
 
-// ConfigFor returns the config of a host: options, the platform's default config and
-// the packs that share a tag with it. Hosts of one platform, architecture and choice
-// of packs get the same bytes, in every replica.
+// ConfigFor returns the config of a host: options, the active config of its platform,
+// and the packs and queries that share a tag with it and can run there (esp-api 2.5).
+// Hosts that these select the same for get the same bytes, in every replica.
 //
 // It reads memory only, and allocates nothing once a host of the group has asked.
 // The config is valid and never empty: when what is stored cannot be assembled, it is
-// what the group got last, or what is left without the packs that are in the way,
+// what the group got last, or what is left without the parts that are in the way,
 // and an error is logged. Faults: Busy before Load.
 func (s *Store) ConfigFor(_ context.Context, h *hosts.Host) (Config, error) {
 	now := s.current.Load()
@@ -66,8 +67,8 @@ var errNotLoaded = fault.New(fault.Busy, "The configuration is not loaded yet")
 // render assembles the config of a group, h being one of its hosts.
 func (s *snapshot) render(key string, c *platformConfig, h *hosts.Host) *rendered {
 	platform := family(h.Platform)
-	packs := s.packsFor(platform, h.Tags)
-	plain := c.assemble(packs)
+	chosen := s.choose(platform, h.TagIDs)
+	plain := c.assemble(chosen)
 	err := validForAll(plain)
 	if err == nil {
 		return &rendered{Config: newConfig(plain), healthy: true}
@@ -77,16 +78,14 @@ func (s *snapshot) render(key string, c *platformConfig, h *hosts.Host) *rendere
 		log.Error("a config cannot be used; its hosts keep the last good one")
 		return &rendered{Config: newConfig(last)}
 	}
-	for len(packs) > 0 {
-		at := largest(packs)
-		log.Error("a config cannot be used; a pack is left out", "pack", packs[at].Name)
-		packs = slices.Delete(packs, at, at+1)
-		if plain = c.assemble(packs); validForAll(plain) == nil {
+	for len(chosen.packs)+len(chosen.queries) > 0 {
+		chosen.leaveOut(log)
+		if plain = c.assemble(chosen); validForAll(plain) == nil {
 			return &rendered{Config: newConfig(plain)}
 		}
 	}
 	log.Error("a config cannot be used even without packs; the default that ships is served")
-	return &rendered{Config: newConfig(newPlatformConfig(c.row, s.shipped[platform].document, nil).assemble(nil))}
+	return &rendered{Config: newConfig(newPlatformConfig(c.row, s.shipped[platform].document, additions{signatureURLs: s.signatures}).assemble(selection{}))}
 }
 
 // validForAll leaves room for the etag in the size.
@@ -100,13 +99,25 @@ func validForAll(plain []byte) error {
 	return nil
 }
 
-// largest finds the pack to leave out: the same one in every replica.
-func largest(packs []renderedPack) int {
-	at := 0
-	for i, p := range packs {
-		if len(p.json) > len(packs[at].json) {
-			at = i
+// leaveOut drops the largest part of a selection that is not empty: the same one
+// in every replica.
+func (chosen *selection) leaveOut(log *slog.Logger) {
+	size, pack, query := -1, -1, -1
+	for i, p := range chosen.packs {
+		if p.size > size {
+			size, pack = p.size, i
 		}
 	}
-	return at
+	for i, q := range chosen.queries {
+		if len(q.content.json) > size {
+			size, query = len(q.content.json), i
+		}
+	}
+	if query >= 0 {
+		log.Error("a config cannot be used; a query is left out", "query", chosen.queries[query].Name)
+		chosen.queries = slices.Delete(chosen.queries, query, query+1)
+		return
+	}
+	log.Error("a config cannot be used; a pack is left out", "pack", chosen.packs[pack].Name)
+	chosen.packs = slices.Delete(chosen.packs, pack, pack+1)
 }

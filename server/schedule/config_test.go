@@ -52,14 +52,9 @@ func ptr[T any](v T) *T { return &v }
 func TestPacksByTagAndPlatform(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		s := loaded(t, db, Options{})
-		add := func(p Pack) {
-			if added, err := s.AddPack(t.Context(), p); err != nil || added.ID == 0 {
-				t.Fatal(added, err)
-			}
-		}
-		add(parsed(t, "win", `{"platform":"windows","queries":{"q":{"query":"select 1","interval":60}}}`, "lab"))
-		add(parsed(t, "mac queries", `{"queries":{"q":{"query":"select 1","platform":"darwin"}}}`, "lab"))
-		add(parsed(t, "untagged", `{"queries":{"q":{"query":"select 1"}}}`))
+		add(t, s, parsed(t, "win", `{"platform":"windows","queries":{"q":{"query":"select 1","interval":60}}}`, "lab"))
+		add(t, s, parsed(t, "mac queries", `{"queries":{"q":{"query":"select 1","platform":"darwin"}}}`, "lab"))
+		add(t, s, parsed(t, "untagged", `{"queries":{"q":{"query":"select 1"}}}`))
 		tests := []struct {
 			name     string
 			platform string
@@ -108,9 +103,7 @@ func TestBytesAreStable(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		h := host(linux, "x86_64", "health", "inventory", "security", "zoo")
 		s := loaded(t, db, Options{})
-		if _, err := s.AddPack(t.Context(), parsed(t, "zoo", `{"queries":{"b":{"query":"select '<\u2028>'"},"a":{"query":"x","snapshot":true}}}`, "zoo", "inventory")); err != nil {
-			t.Fatal(err)
-		}
+		add(t, s, parsed(t, "zoo", `{"queries":{"b":{"query":"select '<\u2028>'"},"a":{"query":"select 1","snapshot":true}}}`, "zoo", "inventory"))
 		c := configOf(t, s, h)
 		if other := configOf(t, loaded(t, db, Options{}), h); !bytes.Equal(other.WithETag, c.WithETag) {
 			t.Error("another replica sends other bytes")
@@ -134,9 +127,7 @@ func TestAChangeReachesOnlyItsHosts(t *testing.T) {
 		s := loaded(t, db, Options{})
 		tagged, other := host(linux, "x86_64", "inventory"), host(linux, "x86_64", "health")
 		before, same := configOf(t, s, tagged), configOf(t, s, other)
-		if _, err := s.AddPack(t.Context(), parsed(t, "more", `{"queries":{"q":{"query":"x"}}}`, "inventory")); err != nil {
-			t.Fatal(err)
-		}
+		add(t, s, parsed(t, "more", `{"queries":{"q":{"query":"select 1"}}}`, "inventory"))
 		if configOf(t, s, tagged).ETag == before.ETag {
 			t.Error("the pack does not reach the hosts of its tag")
 		}
@@ -182,9 +173,7 @@ func TestReplicasConverge(t *testing.T) {
 			t.Fatal(err)
 		}
 		converge("options")
-		if _, err := here.AddPack(ctx, parsed(t, "p", `{"queries":{"q":{"query":"x"}}}`, "inventory")); err != nil {
-			t.Fatal(err)
-		}
+		add(t, here, parsed(t, "p", `{"queries":{"q":{"query":"select 1"}}}`, "inventory"))
 		converge("a pack")
 		if err := here.SetPackTags(ctx, "p", []string{"nobody"}); err != nil {
 			t.Fatal(err)
@@ -206,7 +195,7 @@ func TestStorageFailsAfterTheStart(t *testing.T) {
 		if err := s.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		before := configOf(t, s, host(linux, "x86_64"))
+		before, later := configOf(t, s, host(linux, "x86_64")), known(t, s, host(darwin, "arm64", "health"))
 		_ = db.Close()
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
@@ -217,7 +206,7 @@ func TestStorageFailsAfterTheStart(t *testing.T) {
 		if configOf(t, s, host(linux, "x86_64")).ETag != before.ETag {
 			t.Error("the config changed")
 		}
-		if got := packNames(t, s, host(darwin, "arm64", "health")); got != "health" {
+		if got := packNames(t, s, later); got != "health" {
 			t.Errorf("a group that nobody asked for before gets %q", got)
 		}
 	})
@@ -225,7 +214,7 @@ func TestStorageFailsAfterTheStart(t *testing.T) {
 
 func TestFullConfig(t *testing.T) {
 	s := loaded(t, dbtest.Open(t, database.SQLite), Options{})
-	full, err := s.FullConfig(t.Context(), host(darwin, "arm64", "health"))
+	full, err := s.FullConfig(t.Context(), known(t, s, host(darwin, "arm64", "health")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,9 +246,9 @@ func TestConfigsAndFilters(t *testing.T) {
 			exec(t, db, `INSERT INTO configs (platform, arch, type, active, document, created_at, updated_at) VALUES (?, ?, ?, ?, ?, 1, 1)`,
 				platform, arch, kind, active, document)
 		}
-		put(linux, "arm64", "default", 1, `{"queries":{"on":{"query":"x","interval":9},"off":{"query":"x","status":false}},
+		put(linux, "arm64", "default", 1, `{"queries":{"on":{"query":"select 1","interval":9},"off":{"query":"select 1","status":false}},
 			"filters":{"events":{"disable_subscribers":["user_events"]},"plgx_event_filters":{"any":[1,{"a":null}]}}}`)
-		put(windows, "x86_64", "deep", 0, `{"queries":{"deep":{"query":"x"}}}`)
+		put(windows, "x86_64", "lab", 0, `{"queries":{"deep":{"query":"select 1"}}}`)
 		s.changed(t.Context())
 		c := configOf(t, s, host(linux, "aarch64"))
 		got := decodedConfig(t, c.Plain)
@@ -269,12 +258,12 @@ func TestConfigsAndFilters(t *testing.T) {
 		if !strings.Contains(string(c.Plain), `"plgx_event_filters":{"any":[1,{"a":null}]}`) || !strings.Contains(string(c.Plain), `"events":{"disable`) {
 			t.Errorf("the filters are not top-level keys: %s", c.Plain)
 		}
-		if decodedConfig(t, configOf(t, s, host(windows, "x86_64")).Plain).Schedule["deep"] != nil {
+		if decodedConfig(t, configOf(t, s, host(windows, "arm64")).Plain).Schedule["deep"] != nil {
 			t.Error("a config that is not active is sent")
 		}
 		full, _ := s.FullConfig(t.Context(), host(linux, "arm64"))
-		if off, shown := full.Queries["off"]; !shown || off.Status {
-			t.Errorf("a query that is switched off is shown as %+v", off)
+		if _, shown := full.Queries["off"]; shown || len(full.Queries) != 1 {
+			t.Errorf("a query that is switched off is shown: %+v", full.Queries)
 		}
 	})
 }

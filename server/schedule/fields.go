@@ -130,12 +130,47 @@ func (f *fields) object(name string) map[string]any {
 	return object
 }
 
+// rest returns the members that nobody asked for, nil when there are none.
+func (f *fields) rest() map[string]any {
+	var rest map[string]any
+	for name, value := range f.members {
+		if f.asked[name] {
+			continue
+		}
+		if rest == nil {
+			rest = map[string]any{}
+		}
+		if hasNUL(name) || hasNUL(value) {
+			f.fail("%s holds a NUL character", strings.ReplaceAll(name, "\x00", ""))
+		}
+		rest[name] = value
+	}
+	return rest
+}
+
+// hasNUL looks for what PostgreSQL's JSON cannot hold.
+func hasNUL(value any) bool {
+	switch value := value.(type) {
+	case string:
+		return strings.ContainsRune(value, 0)
+	case []any:
+		return slices.ContainsFunc(value, hasNUL)
+	case map[string]any:
+		for name, element := range value {
+			if hasNUL(name) || hasNUL(element) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // unknown warns of each member that nobody asked for.
 func (f *fields) unknown() []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(f.members)) {
 		if !f.asked[name] {
-			warnings = append(warnings, fmt.Sprintf("%s: %s is not used", f.where, name))
+			warnings = append(warnings, fmt.Sprintf("%s: %s is kept, but agents do not get it", f.where, name))
 		}
 	}
 	return warnings

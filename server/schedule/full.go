@@ -7,16 +7,21 @@ import (
 	"muster/server/hosts"
 )
 
-// FullConfig is what a host runs, in parts, for people to read (esp-api 1.2,
+// FullConfig is what a host gets, in parts, for people to read (esp-api 1.2,
 // hosts/config). Its maps are shared: do not modify what they hold.
 type FullConfig struct {
+	// Key names the config of the host's platform that is active.
+	Key ConfigKey
 	// Options are those that the agent gets: built-in, the config's, the stored ones.
 	Options map[string]any
 	// FilePaths are the config's own, category to patterns; packs bring theirs.
 	FilePaths map[string][]string
-	// Queries are the platform config's by name, those that are switched off too.
+	// Queries are those of the schedule by name: the config's that are switched on,
+	// and those of TagQueries.
 	Queries map[string]Query
-	// Packs share a tag with the host and can run on its platform; by name.
+	// TagQueries share a tag with the host, and no query of the config has their name; by id.
+	TagQueries []StoredQuery
+	// Packs share a tag with the host; by name, with the queries that can run on its platform.
 	Packs []Pack
 	// Filters are the other top-level keys of the config, decoded JSON with numbers
 	// as json.Number.
@@ -33,15 +38,40 @@ func (s *Store) FullConfig(_ context.Context, h *hosts.Host) (FullConfig, error)
 	platform := family(h.Platform)
 	c := now.configFor(platform, architecture(h.Arch))
 	full := FullConfig{
+		Key:       ConfigKey{c.row.Platform, c.row.Arch, c.row.Type},
 		Options:   maps.Clone(c.options),
 		FilePaths: c.document.filePaths(),
-		Queries:   maps.Clone(c.document.queries),
+		Queries:   map[string]Query{},
 		Packs:     []Pack{},
-		Filters:   maps.Clone(c.document.filters),
+		Filters:   maps.Clone(c.filters),
 	}
 	delete(full.Filters, "file_paths")
-	for _, p := range now.packsFor(platform, h.Tags) {
-		full.Packs = append(full.Packs, p.Pack)
+	for name, q := range c.document.queries {
+		if q.Status {
+			full.Queries[name] = q
+		}
+	}
+	chosen := now.choose(platform, h.TagIDs)
+	for _, q := range chosen.queries {
+		if _, taken := full.Queries[q.Name]; !taken {
+			full.Queries[q.Name] = q.Query
+			full.TagQueries = append(full.TagQueries, q.StoredQuery)
+		}
+	}
+	for _, p := range chosen.packs {
+		full.Packs = append(full.Packs, p.on(platform))
 	}
 	return full, nil
+}
+
+// on is the pack with the queries that can run on a platform.
+func (p Pack) on(platform string) Pack {
+	queries := map[string]Query{}
+	for name, q := range p.Queries {
+		if runsOn(q.Platform, platform) {
+			queries[name] = q
+		}
+	}
+	p.Queries = queries
+	return p
 }

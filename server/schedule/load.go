@@ -11,119 +11,102 @@ import (
 	"muster/server/database"
 )
 
-// packRow and configRow are what is stored.
-type packRow struct {
-	ID        int64
-	Name      string
-	Builtin   int64
-	Document  string
-	CreatedAt int64
-	UpdatedAt int64
-	tags      []string
-}
-
+// configRow is what is stored of a config.
 type configRow struct {
 	ID       int64
 	Platform string
 	Arch     string
 	Type     string
+	Version  int
 	Document string
 }
 
-// refresh reads what is stored if it changed since the last time.
-func (s *Store) refresh(ctx context.Context) error {
+// Refresh reads what is stored if it changed since the last time: after it, what
+// the caller has committed is served here. Faults: those of the database; then
+// what was read last stays in use.
+func (s *Store) Refresh(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	// The version is read first: a change between the two readings is seen next time.
-	version, err := s.version(ctx)
-	if err != nil {
-		return err
+	next, err := s.build(ctx, s.db, s.current.Load())
+	if err == nil {
+		s.current.Store(next)
 	}
-	last := s.current.Load()
-	if last != nil && last.version == version {
-		return nil
-	}
-	packs, err := s.packRows(ctx)
-	if err != nil {
-		return err
-	}
-	configs, err := s.configRows(ctx)
-	if err != nil {
-		return err
-	}
-	options, err := s.storedOptions(ctx)
-	if err != nil {
-		return err
-	}
-	b := builder{log: s.log, last: last, next: newSnapshot(version, s.cacheBytes, s.log)}
-	b.readOptions(options)
-	b.readPacks(packs)
-	b.readConfigs(configs)
-	b.next.inherit(last)
-	s.current.Store(b.next)
-	return nil
+	return err
 }
 
-// version tells whether anything changed. Rows and not the latest time are
-// compared: a row may be gone, and replicas' clocks differ.
-func (s *Store) version(ctx context.Context) (string, error) {
+// build reads everything stored through db and makes a snapshot of it, taking what
+// did not change, and what cannot be used now, from last (nil: there is none). When
+// nothing changed it returns last itself.
+//
+// db may be a transaction: then the snapshot is what would be served if it were
+// committed. build publishes nothing and changes nothing but what it returns.
+func (s *Store) build(ctx context.Context, db *database.DB, last *snapshot) (*snapshot, error) {
+	next := last
+	err := db.View(ctx, func(view *database.DB) error {
+		version, err := version(ctx, view)
+		if err != nil || (last != nil && last.version == version) {
+			return err
+		}
+		library, err := readLibrary(ctx, view)
+		if err != nil {
+			return err
+		}
+		configs, err := configRows(ctx, view)
+		if err != nil {
+			return err
+		}
+		options, err := storedOptions(ctx, view)
+		if err != nil {
+			return err
+		}
+		b := builder{log: s.log, last: last, next: newSnapshot(version, s.cacheBytes, s.log)}
+		b.next.signatures = s.signatures
+		b.readOptions(options)
+		b.readQueries(library)
+		b.readPacks(library)
+		b.readConfigs(configs)
+		b.next.inherit(last)
+		next = b.next
+		return nil
+	})
+	return next, err
+}
+
+// version tells whether anything changed, without reading documents. Rows and not
+// the latest time are compared: a row may be gone, and replicas' clocks differ.
+func version(ctx context.Context, db *database.DB) (string, error) {
 	var rows []struct {
-		Source    string
-		ID        int64
-		UpdatedAt int64
+		Source string
+		A, B   int64
+		Value  string
 	}
-	err := s.db.Read(ctx).Raw(`
-		SELECT 'pack' AS source, id, updated_at FROM packs
-		UNION ALL SELECT 'config', id, updated_at FROM configs
-		ORDER BY 1, 2`).Scan(&rows).Error
+	err := db.Read(ctx).Raw(`
+		SELECT 'pack' AS source, id AS a, updated_at AS b, '' AS value FROM packs
+		UNION ALL SELECT 'query', id, updated_at, '' FROM queries
+		UNION ALL SELECT 'config', id, updated_at, '' FROM configs WHERE active = 1
+		UNION ALL SELECT 'in', pack_id, query_id, '' FROM pack_queries
+		UNION ALL SELECT 'pack tag', l.pack_id, t.id, t.value FROM pack_tags AS l JOIN tags AS t ON t.id = l.tag_id
+		UNION ALL SELECT 'query tag', l.query_id, t.id, t.value FROM query_tags AS l JOIN tags AS t ON t.id = l.tag_id
+		ORDER BY 1, 2, 3`).Scan(&rows).Error
 	if err != nil {
 		return "", database.Fault(err)
 	}
-	options, err := s.storedOptions(ctx)
+	options, err := storedOptions(ctx, db)
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.New()
 	for _, row := range rows {
-		_, _ = fmt.Fprintf(sum, "%s %d %d\n", row.Source, row.ID, row.UpdatedAt)
+		_, _ = fmt.Fprintf(sum, "%s %d %d %q\n", row.Source, row.A, row.B, row.Value)
 	}
 	_, _ = sum.Write([]byte(options))
 	return string(sum.Sum(nil)), nil
 }
 
-// packRows returns the packs by name, with their tags sorted.
-func (s *Store) packRows(ctx context.Context) ([]packRow, error) {
-	var rows []packRow
-	err := s.db.Read(ctx).Raw("SELECT id, name, builtin, document, created_at, updated_at FROM packs").Scan(&rows).Error
-	if err != nil {
-		return nil, database.Fault(err)
-	}
-	var tags []struct {
-		PackID int64
-		Tag    string
-	}
-	if err := s.db.Read(ctx).Raw("SELECT pack_id, tag FROM pack_tags").Scan(&tags).Error; err != nil {
-		return nil, database.Fault(err)
-	}
-	byPack := map[int64][]string{}
-	for _, tag := range tags {
-		byPack[tag.PackID] = append(byPack[tag.PackID], tag.Tag)
-	}
-	for i := range rows {
-		rows[i].tags = byPack[rows[i].ID]
-	}
-	// Engines order text differently; configs must not.
-	slices.SortFunc(rows, func(a, b packRow) int { return strings.Compare(a.Name, b.Name) })
-	for i := range rows {
-		slices.Sort(rows[i].tags)
-	}
-	return rows, nil
-}
-
 // configRows returns the active configs, by platform, architecture and type.
-func (s *Store) configRows(ctx context.Context) ([]configRow, error) {
+func configRows(ctx context.Context, db *database.DB) ([]configRow, error) {
 	var rows []configRow
-	err := s.db.Read(ctx).Raw("SELECT id, platform, arch, type, document FROM configs WHERE active = 1").Scan(&rows).Error
+	err := db.Read(ctx).Raw("SELECT id, platform, arch, type, version, document FROM configs WHERE active = 1").Scan(&rows).Error
 	if err != nil {
 		return nil, database.Fault(err)
 	}

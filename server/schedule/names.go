@@ -121,17 +121,6 @@ func checkName(name string) error {
 	return nil
 }
 
-// checkTag accepts what is fit for a list divided by commas.
-func checkTag(tag string) error {
-	if err := checkName(tag); err != nil {
-		return err
-	}
-	if tag != strings.TrimSpace(tag) || strings.Contains(tag, ",") {
-		return fmt.Errorf("a tag has no comma and no space around it")
-	}
-	return nil
-}
-
 // versionForm is what osquery can compare: it stops at numbers that are no int.
 var versionForm = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9}){0,3}([-+.][0-9A-Za-z.+-]{0,32})?$`)
 

@@ -87,7 +87,7 @@ func isWithheld(name string) bool {
 // Options returns the stored options as they were set, whole numbers as int64; an
 // empty map when none were. What agents get besides stands in FullConfig.
 func (s *Store) Options(ctx context.Context) (map[string]any, error) {
-	text, err := s.storedOptions(ctx)
+	text, err := storedOptions(ctx, s.db)
 	if err != nil || text == "" {
 		return map[string]any{}, err
 	}
@@ -116,9 +116,9 @@ func (s *Store) SetOptions(ctx context.Context, options map[string]any) error {
 
 // storedOptions reads the text itself: what somebody broke by hand must not look
 // like a database that failed.
-func (s *Store) storedOptions(ctx context.Context) (string, error) {
+func storedOptions(ctx context.Context, db *database.DB) (string, error) {
 	var texts []string
-	err := s.db.Read(ctx).Raw("SELECT value FROM settings WHERE name = ?", optionsSetting).Scan(&texts).Error
+	err := db.Read(ctx).Raw("SELECT value FROM settings WHERE name = ?", optionsSetting).Scan(&texts).Error
 	if err != nil || len(texts) == 0 {
 		return "", database.Fault(err)
 	}

@@ -2,12 +2,14 @@ package schedule
 
 import (
 	"hash/crc32"
+	"maps"
 	"time"
 )
 
 // Query is a query that runs by the clock.
 type Query struct {
-	// ID is stable for a query of its name in its pack or config.
+	// ID is that of the stored query; of a config's, a number made of its name,
+	// the same in every replica. It is 0 for one that is not stored.
 	ID  int64
 	SQL string
 	// Interval is in seconds, 1 to MaxInterval.
@@ -30,8 +32,13 @@ type Query struct {
 	StartupPriority *int
 	// Status is false for a query of a config that is switched off.
 	Status bool
-	// Tags select it for hosts; empty for queries of packs and configs.
+	// Tags of its own select it for hosts, beside those of its packs; sorted.
 	Tags []string
+	// Packs are the names of the packs that it is in, sorted; empty for a config's.
+	Packs []string
+	// Other holds the members of its document that neither osquery nor Muster
+	// knows: kept and shown, not sent. Decoded JSON with json.Number; nil for none.
+	Other map[string]any
 }
 
 // Pack is a named set of queries that hosts run which carry one of its tags.
@@ -51,6 +58,8 @@ type Pack struct {
 	Queries          map[string]Query
 	Tags             []string // sorted
 	Created, Updated time.Time
+	// Other is as that of a Query.
+	Other map[string]any
 }
 
 // object is the query as osquery reads it; with what is for people when stored.
@@ -76,9 +85,13 @@ func (q Query) object(stored bool) map[string]any {
 	if stored {
 		setText(o, "description", q.Description)
 		setText(o, "value", q.Value)
+		maps.Copy(o, q.Other)
 	}
 	return o
 }
+
+// document is what is stored: readQuery reads it back.
+func (q Query) document() string { return string(appendJSON(nil, q.object(true))) }
 
 // object is the pack as osquery reads it; with what is for people when stored.
 func (p Pack) object(stored bool) map[string]any {
@@ -86,7 +99,14 @@ func (p Pack) object(stored bool) map[string]any {
 	for name, query := range p.Queries {
 		queries[name] = query.object(stored)
 	}
-	o := map[string]any{"queries": queries}
+	o := p.frame(stored)
+	o["queries"] = queries
+	return o
+}
+
+// frame is the pack without its queries.
+func (p Pack) frame(stored bool) map[string]any {
+	o := map[string]any{}
 	setText(o, "platform", p.Platform)
 	setText(o, "version", p.Version)
 	if p.Shard > 0 {
@@ -101,19 +121,23 @@ func (p Pack) object(stored bool) map[string]any {
 	if stored {
 		setText(o, "description", p.Description)
 		setText(o, "category", p.Category)
+		maps.Copy(o, p.Other)
 	}
 	return o
 }
 
-// document is what is stored: ParsePack reads it back without a warning.
+// document is the whole pack: ParsePack reads it back.
 func (p Pack) document() string { return string(appendJSON(nil, p.object(true))) }
+
+// frameDocument is what is stored of the pack itself; its queries have rows of their own.
+func (p Pack) frameDocument() string { return string(appendJSON(nil, p.frame(true))) }
 
 // runsOn reports whether osquery of that family would do anything for the pack.
 func (p Pack) runsOn(family string) bool {
 	if !runsOn(p.Platform, family) {
 		return false
 	}
-	if len(p.FilePaths) > 0 {
+	if len(p.FilePaths) > 0 && len(p.Queries) > 0 {
 		return true
 	}
 	for _, query := range p.Queries {
@@ -130,8 +154,8 @@ func setText(o map[string]any, key, text string) {
 	}
 }
 
-// queryID numbers a query by where it stands and its name: the same after a
-// restart and in every replica. The wire wants a number, nothing looks one up.
+// queryID numbers a config's query by where it stands and its name: the same after
+// a restart and in every replica. The wire wants a number, nothing looks one up.
 func queryID(where, name string) int64 {
 	return int64(crc32.ChecksumIEEE([]byte(where+"\x00"+name)) & 0x7fffffff)
 }

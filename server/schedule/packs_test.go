@@ -3,50 +3,13 @@ package schedule
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"muster/server/database"
 	"muster/server/database/dbtest"
-	"muster/server/fault"
 )
-
-func TestPacksAreStored(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		s := loaded(t, db, Options{})
-		p := parsed(t, "lab", `{"description":"d","category":"General","queries":{"q":{"query":"x","interval":60,"value":"v"}}}`, " b ", "a", "b")
-		added, err := s.AddPack(t.Context(), p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		listed, err := s.ListPacks(t.Context())
-		if err != nil || len(listed) != 4 {
-			t.Fatal(listed, err)
-		}
-		if got := listed[2]; !reflect.DeepEqual(got, added) || strings.Join(got.Tags, " ") != "a b" || got.Builtin {
-			t.Errorf("listed %+v, added %+v", got, added)
-		}
-		if _, err := s.AddPack(t.Context(), p); !fault.Is(err, fault.Conflict) {
-			t.Errorf("added again: %v", err)
-		}
-		if err := s.SetPackTags(t.Context(), "nothing", nil); !fault.Is(err, fault.NotFound) {
-			t.Errorf("tags of no pack: %v", err)
-		}
-		for _, tag := range []string{"", "a,b", "a\nb", strings.Repeat("x", 256)} {
-			if err := s.SetPackTags(t.Context(), "lab", []string{tag}); !fault.Is(err, fault.Unprocessable) {
-				t.Errorf("tag %q: %v", tag, err)
-			}
-		}
-		p.Name, p.Queries = "bad", map[string]Query{"epoch": {SQL: "x", Interval: 1}}
-		if _, err := s.AddPack(t.Context(), p); !fault.Is(err, fault.Unprocessable) {
-			t.Errorf("a reserved name: %v", err)
-		}
-		exec(t, db, "UPDATE packs SET document = '{' WHERE name = 'lab'")
-		if listed, err = s.ListPacks(t.Context()); err != nil || len(listed) != 4 || listed[2].Name != "lab" || len(listed[2].Queries) != 0 {
-			t.Errorf("a broken pack is listed as %+v, %v", listed, err)
-		}
-	})
-}
 
 func TestInstallKeepsWhatUsersChanged(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
@@ -54,13 +17,23 @@ func TestInstallKeepsWhatUsersChanged(t *testing.T) {
 		// An earlier version shipped other documents.
 		const earlier = `{"queries":{"old":{"interval":60,"query":"x"}}}`
 		i := installer{installed: map[string]string{}}
-		for _, key := range []string{"packs/health", "packs/inventory", "packs/security", "configs/linux", "configs/darwin", "configs/windows", "configs/freebsd"} {
+		old := parsed(t, "any", earlier)
+		for _, key := range []string{"packs/health", "packs/inventory", "packs/security", "configs/linux", "configs/darwin", "configs/windows", "configs/freebsd", "configs/windows/x86_64/deep", "configs/windows/x86/default"} {
 			i.record(key, earlier)
 		}
 		if err := db.SetSetting(t.Context(), shippedSetting, i.installed); err != nil {
 			t.Fatal(err)
 		}
-		exec(t, db, "UPDATE packs SET document = ?", earlier)
+		if err := s.edit(t.Context(), func(e *editor) error {
+			for _, row := range e.library.packs {
+				if err := e.replacePack(row, old); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
 		exec(t, db, "UPDATE configs SET document = ?", earlier)
 		// Since then a user changed one config, deleted another and a pack, and moved a tag.
 		const mine = `{"queries":{"mine":{"query":"x"}}}`
@@ -72,9 +45,9 @@ func TestInstallKeepsWhatUsersChanged(t *testing.T) {
 		}
 		for range 2 {
 			s = loaded(t, db, Options{})
-			packs, err := s.ListPacks(t.Context())
-			if err != nil || len(packs) != 2 {
-				t.Fatal(packs, err)
+			packs := packsByName(t, s)
+			if len(packs) != 2 {
+				t.Fatal(packs)
 			}
 			if packs[0].Queries["schedule"].SQL == "" || !reflect.DeepEqual(packs[0].Tags, []string{"canary"}) {
 				t.Errorf("health: %+v", packs[0])
@@ -90,21 +63,34 @@ func TestInstallKeepsWhatUsersChanged(t *testing.T) {
 			}
 			var rows int64
 			db.Read(t.Context()).Raw("SELECT count(*) FROM configs").Scan(&rows)
-			if rows != 3 {
+			if rows != 5 {
 				t.Errorf("%d configs", rows)
 			}
 		}
 	})
 }
 
+// packsByName are the stored packs.
+func packsByName(t *testing.T, s *Store) []Pack {
+	t.Helper()
+	packs, _, _, err := s.ListPacks(t.Context(), PackFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(packs, func(a, b Pack) int { return strings.Compare(a.Name, b.Name) })
+	return packs
+}
+
 func TestAUsersPackOfABuiltinNameStays(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		exec(t, db, `INSERT INTO packs (name, builtin, document, created_at, updated_at) VALUES ('health', 0, '{"queries":{"mine":{"query":"x"}}}', 1, 1)`)
+		exec(t, db, `INSERT INTO packs (name, builtin, document, created_at, updated_at) VALUES ('health', 0, '{}', 1, 1)`)
+		exec(t, db, `INSERT INTO queries (name, document, created_at, updated_at) VALUES ('mine', '{"query":"x"}', 1, 1)`)
+		exec(t, db, `INSERT INTO pack_queries (pack_id, query_id) SELECT packs.id, queries.id FROM packs, queries`)
 		for range 2 {
 			s := loaded(t, db, Options{})
-			packs, err := s.ListPacks(t.Context())
-			if err != nil || len(packs) != 3 || packs[0].Builtin || packs[0].Queries["mine"].SQL != "x" || len(packs[0].Tags) != 0 {
-				t.Fatalf("%+v %v", packs, err)
+			packs := packsByName(t, s)
+			if len(packs) != 3 || packs[0].Builtin || packs[0].Queries["mine"].SQL != "x" || len(packs[0].Tags) != 0 {
+				t.Fatalf("%+v", packs)
 			}
 		}
 	})
@@ -122,7 +108,7 @@ func TestReplicasInstallAtTheSameTime(t *testing.T) {
 			}
 		}
 		var shipped map[string]string
-		if _, err := db.Setting(t.Context(), shippedSetting, &shipped); err != nil || len(shipped) != 7 {
+		if _, err := db.Setting(t.Context(), shippedSetting, &shipped); err != nil || len(shipped) != 9 {
 			t.Errorf("recorded %v %v", shipped, err)
 		}
 	})
@@ -130,11 +116,11 @@ func TestReplicasInstallAtTheSameTime(t *testing.T) {
 
 func TestStoredDocumentsAreOurOwnForm(t *testing.T) {
 	s := loaded(t, dbtest.Open(t, database.SQLite), Options{})
-	rows, err := s.packRows(t.Context())
+	l, err := s.library(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range rows {
+	for _, row := range l.queries {
 		if !json.Valid([]byte(row.Document)) || strings.ContainsAny(row.Document, "\n") {
 			t.Errorf("%s is stored as %s", row.Name, row.Document)
 		}

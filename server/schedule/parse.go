@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,17 +9,22 @@ import (
 	"muster/server/fault"
 )
 
-// maxPackFile is the largest pack file that is looked at, in bytes.
-const maxPackFile = 4 << 20
+const (
+	// maxPackFile is the largest pack file that is looked at, in bytes.
+	maxPackFile = 4 << 20
+	// maxQueries bounds the queries of a pack: each is compiled before it is stored.
+	maxQueries = 2000
+)
 
 // ParsePack reads a pack in osquery's format, as its own reader of files does
 // (osquery-tls 10): a backslash at the end of a line joins it with the next, lines
 // that start with # or // are comments, the rest is strict JSON. Intervals, shards
-// and bools may be strings; platforms stay as they are.
+// and bools may be strings; platforms stay as they are. Comments behind a value and
+// commas before a closing bracket, which osquery refuses, are left out with a warning.
 //
-// What osquery or Muster would not use is left out and named in the warnings. What
-// is wrong is Unprocessable, with the place. A pack that comes back renders into a
-// config that agents take, if it fits in one.
+// Members that osquery does not know are kept in Other and named in the warnings.
+// What is wrong is Unprocessable, with the place. A pack that comes back renders
+// into a config that agents take, if it fits in one.
 func ParsePack(name string, data []byte) (Pack, []string, error) {
 	if err := checkPackName(name); err != nil {
 		return Pack{}, nil, unprocessable(err)
@@ -28,15 +32,15 @@ func ParsePack(name string, data []byte) (Pack, []string, error) {
 	if len(data) > maxPackFile {
 		return Pack{}, nil, fault.New(fault.Unprocessable, "The pack is larger than %d bytes", maxPackFile)
 	}
-	value, err := decode(stripComments(data), maxDepth)
+	value, warnings, err := decodeFile(data)
 	if err != nil {
 		return Pack{}, nil, fault.New(fault.Unprocessable, "The pack is not JSON that osquery reads: %s", err)
 	}
-	p, warnings, err := readPack(name, value)
+	p, more, err := readPack(name, value)
 	if err != nil {
 		return Pack{}, nil, unprocessable(err)
 	}
-	return p, warnings, nil
+	return p, append(warnings, more...), nil
 }
 
 func unprocessable(err error) error {
@@ -44,37 +48,34 @@ func unprocessable(err error) error {
 	return fault.New(fault.Unprocessable, "%s", strings.ToUpper(sentence[:1])+sentence[1:])
 }
 
-// stripComments is osquery's pass over a file before it parses JSON. Every line
-// keeps its number, for messages.
-func stripComments(data []byte) []byte {
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	out := make([]byte, 0, len(data)+1)
-	var line []byte
-	joined := 0
-	for len(data) > 0 {
-		part, rest, newline := bytes.Cut(data, []byte("\n"))
-		data = rest
-		if newline && bytes.HasSuffix(part, []byte(`\`)) {
-			line = append(line, part[:len(part)-1]...)
-			joined++
-			if len(rest) > 0 {
-				continue
-			}
-			part = nil
-		}
-		line = bytes.TrimSpace(append(line, part...))
-		if !bytes.HasPrefix(line, []byte("#")) && !bytes.HasPrefix(line, []byte("//")) {
-			out = append(out, line...)
-		}
-		out = append(out, bytes.Repeat([]byte("\n"), joined+1)...)
-		line, joined = line[:0], 0
-	}
-	return out
-}
-
 func readPack(name string, value any) (Pack, []string, error) {
 	f := newFields(fmt.Sprintf("pack %q", name), value)
+	p, warnings := readFrame(name, f)
+	queries := f.object("queries")
+	if len(queries) == 0 {
+		f.fail("it has no queries")
+	}
+	if len(queries) > maxQueries {
+		f.fail("it has more than %d queries", maxQueries)
+	}
+	if f.err != nil {
+		return Pack{}, nil, f.err
+	}
+	for _, key := range slices.Sorted(maps.Keys(queries)) {
+		query, more, err := readQuery(key, queries[key], false)
+		if err != nil {
+			return Pack{}, nil, fmt.Errorf("%s, %w", f.where, err)
+		}
+		p.Queries[key] = query
+		for _, warning := range more {
+			warnings = append(warnings, f.where+", "+warning)
+		}
+	}
+	return p, warnings, nil
+}
+
+// readFrame reads a pack but for its queries; what is wrong stands in f.
+func readFrame(name string, f *fields) (Pack, []string) {
 	p := Pack{
 		Name:        name,
 		Platform:    readPlatform(f),
@@ -86,26 +87,9 @@ func readPack(name string, value any) (Pack, []string, error) {
 		FilePaths:   readFilePaths(f),
 		Queries:     map[string]Query{},
 	}
-	queries := f.object("queries")
-	if len(queries) == 0 {
-		f.fail("it has no queries")
-	}
-	if f.err != nil {
-		return Pack{}, nil, f.err
-	}
-	warnings := append(f.unknown(), platformWarning(f.where, p.Platform)...)
-	for _, key := range slices.Sorted(maps.Keys(queries)) {
-		query, more, err := readQuery(key, queries[key], false)
-		if err != nil {
-			return Pack{}, nil, fmt.Errorf("%s, %w", f.where, err)
-		}
-		query.ID = queryID("pack/"+name, key)
-		p.Queries[key] = query
-		for _, warning := range more {
-			warnings = append(warnings, f.where+", "+warning)
-		}
-	}
-	return p, warnings, nil
+	f.get("queries")
+	p.Other = f.rest()
+	return p, append(f.unknown(), platformWarning(f.where, p.Platform)...)
 }
 
 // readQuery reads an entry of a pack or of a config; only those of a config have a status.
@@ -123,7 +107,7 @@ func readQuery(name string, value any, status bool) (Query, []string, error) {
 		Value:       f.text("value"),
 		Snapshot:    f.flag("snapshot", false),
 		Removed:     f.flag("removed", true),
-		Denylist:    f.flag("denylist", true),
+		Denylist:    f.flag("denylist", f.flag("blacklist", true)), // its name before osquery 4.4
 		Shard:       f.number("shard", 0, 0, 100),
 		Status:      true,
 	}
@@ -137,6 +121,7 @@ func readQuery(name string, value any, status bool) (Query, []string, error) {
 	if q.SQL == "" {
 		f.fail("query is missing")
 	}
+	q.Other = f.rest()
 	return q, append(f.unknown(), platformWarning(f.where, q.Platform)...), f.err
 }
 

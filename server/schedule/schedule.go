@@ -1,8 +1,9 @@
 // Package schedule knows what hosts should run: packs, default configs and options,
 // and assembles from them the osquery config of a host (esp-api 2.5, osquery-tls 2).
 //
-// It writes the tables packs, pack_tags and configs and the settings options and
-// schedule_shipped. It does not know how a config is asked for or sent, nor what
+// It writes the tables packs, queries, pack_queries, pack_tags, query_tags, configs
+// and config_versions and the settings options and schedule_shipped; the tags
+// themselves belong to hosts. It does not know how a config is asked for or sent, nor what
 // the queries find.
 //
 // Agents throw their schedule away before they parse a new config, so a config is
@@ -19,6 +20,7 @@ import (
 
 	"muster/server/bus"
 	"muster/server/database"
+	"muster/server/hosts"
 )
 
 // topic is the hint that packs, configs or options changed.
@@ -32,6 +34,9 @@ type Options struct {
 	Poll time.Duration
 	// CacheBytes bounds the memory of rendered configs: 64 MiB.
 	CacheBytes int
+	// SignatureURLs are patterns of addresses that agents may fetch YARA rules from:
+	// yara.signature_urls of every config. None: configs are left as they are.
+	SignatureURLs []string
 }
 
 // Store assembles configs. It is safe for concurrent use.
@@ -42,6 +47,7 @@ type Store struct {
 	now        func() time.Time
 	poll       time.Duration
 	cacheBytes int
+	signatures []string
 
 	loading sync.Mutex // one refresh at a time
 	current atomic.Pointer[snapshot]
@@ -49,7 +55,7 @@ type Store struct {
 
 // New returns a store that serves nothing until Load.
 func New(db *database.DB, hints bus.Bus, log *slog.Logger, o Options) *Store {
-	s := &Store{db: db, bus: hints, log: log, now: o.Now, poll: o.Poll, cacheBytes: o.CacheBytes}
+	s := &Store{db: db, bus: hints, log: log, now: o.Now, poll: o.Poll, cacheBytes: o.CacheBytes, signatures: o.SignatureURLs}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -68,7 +74,7 @@ func (s *Store) Load(ctx context.Context) error {
 	if err := s.install(ctx); err != nil {
 		return err
 	}
-	return s.refresh(ctx)
+	return s.Refresh(ctx)
 }
 
 // Run keeps what is served fresh until ctx ends. While the database cannot be
@@ -76,24 +82,37 @@ func (s *Store) Load(ctx context.Context) error {
 func (s *Store) Run(ctx context.Context) {
 	wake, stop := s.bus.Subscribe(topic)
 	defer stop()
+	tags, stopTags := s.bus.Subscribe(hosts.TopicTags)
+	defer stopTags()
 	ticker := time.NewTicker(s.poll)
 	defer ticker.Stop()
 	for {
-		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
+		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("the schedule cannot be read again; the last one stays in use", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-wake:
+		case <-tags:
 		case <-ticker.C:
 		}
 	}
 }
 
+// With returns a store for use inside the transaction tx: it reads and changes what
+// is stored, refreshes and publishes nothing, and serves no configs.
+func (s *Store) With(tx *database.DB) *Store {
+	return New(tx, s.bus, s.log, Options{Now: s.now, Poll: s.poll, CacheBytes: s.cacheBytes, SignatureURLs: s.signatures})
+}
+
 // changed follows a commit: this process sees it at once, the others by the hint.
+// Inside somebody else's transaction nothing has happened yet.
 func (s *Store) changed(ctx context.Context) {
-	if err := s.refresh(ctx); err != nil {
+	if s.db.InTx() {
+		return
+	}
+	if err := s.Refresh(ctx); err != nil {
 		s.log.Warn("the schedule cannot be read again; the last one stays in use", "error", err)
 	}
 	s.bus.Publish(topic)

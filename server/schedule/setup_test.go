@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,12 @@ func (j *journal) has(words ...string) bool {
 	return true
 }
 
+func (j *journal) count(words string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Count(j.text.String(), words)
+}
+
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
 // loaded returns a store on db that serves.
@@ -53,14 +60,33 @@ func loaded(t testing.TB, db *database.DB, o Options) *Store {
 	return s
 }
 
+// host has tags that known finds the ids of.
 func host(platform, arch string, tags ...string) *hosts.Host {
 	return &hosts.Host{ID: 1, Platform: platform, Arch: arch, Tags: tags}
+}
+
+// known is a host as the register of s's database would know it.
+func known(t testing.TB, s *Store, h *hosts.Host) *hosts.Host {
+	t.Helper()
+	if len(h.Tags) == 0 || len(h.TagIDs) > 0 {
+		return h
+	}
+	tags, err := hosts.FindTags(context.Background(), s.db, h.Tags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := *h
+	for _, tag := range tags {
+		again.TagIDs = append(again.TagIDs, tag.ID)
+	}
+	slices.Sort(again.TagIDs)
+	return &again
 }
 
 // configOf returns the config of h and fails if no agent would take it.
 func configOf(t testing.TB, s *Store, h *hosts.Host) Config {
 	t.Helper()
-	c, err := s.ConfigFor(context.Background(), h)
+	c, err := s.ConfigFor(context.Background(), known(t, s, h))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +119,7 @@ func decodedConfig(t testing.TB, config []byte) decoded {
 
 func packNames(t testing.TB, s *Store, h *hosts.Host) string {
 	t.Helper()
-	full, err := s.FullConfig(context.Background(), h)
+	full, err := s.FullConfig(context.Background(), known(t, s, h))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +158,16 @@ func parsed(t testing.TB, name, document string, tags ...string) Pack {
 	}
 	p.Tags = tags
 	return p
+}
+
+// add stores a pack.
+func add(t testing.TB, s *Store, p Pack) Pack {
+	t.Helper()
+	added, _, err := s.AddPack(context.Background(), p)
+	if err != nil || added.ID == 0 {
+		t.Fatal(added, err)
+	}
+	return added
 }
 
 func exec(t testing.TB, db *database.DB, sql string, args ...any) {

@@ -94,10 +94,11 @@ func TestShippedPacks(t *testing.T) {
 
 func TestShippedConfigs(t *testing.T) {
 	all := checkers(t)
-	for _, platform := range families {
-		d, err := readDocument("config", shippedDocument(platform))
+	for _, c := range shippedConfigs {
+		platform := c.Platform
+		d, err := readDocument("config", []byte(c.document()))
 		if err != nil {
-			t.Fatalf("%s: %v", platform, err)
+			t.Fatalf("%s: %v", c, err)
 		}
 		if (platform == linux || platform == darwin) && (len(d.filePaths()) == 0 || d.options["enable_file_events"] != true) {
 			t.Errorf("%s watches no files", platform)
@@ -106,7 +107,7 @@ func TestShippedConfigs(t *testing.T) {
 			t.Errorf("%s has options that agents never get: %v", platform, names)
 		}
 		for name, q := range d.queries {
-			t.Run(platform+"/"+name, func(t *testing.T) { checkShipped(t, all, q, []string{platform}) })
+			t.Run(c.String()+"/"+name, func(t *testing.T) { checkShipped(t, all, q, []string{platform}) })
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"encoding/binary"
 	"log/slog"
 	"maps"
 	"slices"
@@ -14,18 +15,26 @@ type snapshot struct {
 	version string
 	log     *slog.Logger
 	stored  map[string]any // options
-	packs   []renderedPack // by name
-	configs []*platformConfig
-	shipped map[string]*platformConfig // by platform
-	tagged  map[string]map[string][]int
+	// signatures are the addresses of YARA rules, the same in every snapshot.
+	signatures []string
+	packs      []*renderedPack       // by name; those that agents can run
+	queries    map[int64]*readyQuery // those that packs or tags select
+	tagged     []*readyQuery         // those with tags of their own, by id
+	twice      map[int64]bool        // those of them whose name an older one has
+	configs    []*platformConfig
+	shipped    map[string]*platformConfig // by platform
+	// selects says for each platform which packs and queries a tag brings there.
+	selects map[string]map[int64]picks
 	cache   cache
 }
 
-// renderedPack is a pack with its JSON for agents, and what both were read from.
-type renderedPack struct {
-	Pack
-	json     rawJSON
-	document string
+// picks are places in snapshot.packs and snapshot.tagged.
+type picks struct{ packs, queries []int }
+
+// selection is what the tags of a host bring on its platform.
+type selection struct {
+	packs   []*renderedPack // by name
+	queries []*readyQuery   // by id, one for each name
 }
 
 // platformConfig is the config of a platform and architecture with its JSON for agents.
@@ -33,37 +42,51 @@ type platformConfig struct {
 	row      configRow
 	document document
 	options  map[string]any     // as agents get them
+	filters  map[string]any     // top-level keys besides options, schedule and packs, as agents get them
 	top      map[string]rawJSON // top-level keys, without packs
 }
 
 func newSnapshot(version string, cacheBytes int, log *slog.Logger) *snapshot {
 	return &snapshot{
-		version: version, log: log,
+		version: version, log: log, queries: map[int64]*readyQuery{}, twice: map[int64]bool{},
 		shipped: map[string]*platformConfig{},
 		cache:   cache{limit: cacheBytes, groups: map[string]*group{}, lastGood: map[string][]byte{}},
 	}
 }
 
-func newPlatformConfig(row configRow, d document, stored map[string]any) *platformConfig {
-	c := &platformConfig{row: row, document: d, options: agentOptions(builtinOptions, d.options, stored)}
+func (s *snapshot) additions() additions { return additions{s.stored, s.signatures} }
+
+func newPlatformConfig(row configRow, d document, over additions) *platformConfig {
+	c := &platformConfig{
+		row: row, document: d, options: agentOptions(builtinOptions, d.options, over.options), filters: d.topLevel(over.signatureURLs),
+	}
 	c.top = map[string]rawJSON{
 		"options":  appendJSON(nil, c.options),
 		"schedule": appendJSON(nil, d.schedule()),
 	}
-	for key, value := range d.filters {
+	for key, value := range c.filters {
 		c.top[key] = appendJSON(nil, value)
 	}
 	return c
 }
 
-// assemble writes the config with these packs.
-func (c *platformConfig) assemble(packs []renderedPack) []byte {
-	inline := map[string]rawJSON{}
-	for _, p := range packs {
-		inline[p.Name] = p.json
-	}
+// assemble writes the config with what tags bring. A query of the config that is
+// switched on wins over another of its name.
+func (c *platformConfig) assemble(chosen selection) []byte {
 	top := maps.Clone(c.top)
-	top["packs"] = appendJSON(nil, inline)
+	packs := map[string]rawJSON{}
+	for _, p := range chosen.packs {
+		packs[p.Name] = p.json[c.row.Platform]
+	}
+	top["packs"] = appendJSON(nil, packs)
+	if len(chosen.queries) > 0 {
+		schedule := map[string]any{}
+		for _, q := range chosen.queries {
+			schedule[q.Name] = q.content.json
+		}
+		maps.Copy(schedule, c.document.schedule())
+		top["schedule"] = appendJSON(nil, schedule)
+	}
 	return appendJSON(nil, top)
 }
 
@@ -92,46 +115,65 @@ func (s *snapshot) configFor(platform, arch string) *platformConfig {
 	return s.shipped[platform]
 }
 
-// indexTags notes for each platform which tags select which packs.
+// indexTags notes for each platform what the tags select there.
 func (s *snapshot) indexTags() {
-	s.tagged = map[string]map[string][]int{}
+	s.selects = map[string]map[int64]picks{}
 	for _, platform := range families {
-		tags := map[string][]int{}
+		tags := map[int64]picks{}
 		for i, p := range s.packs {
-			if p.runsOn(platform) {
-				for _, tag := range p.Tags {
-					tags[tag] = append(tags[tag], i)
-				}
+			if p.json[platform] == nil {
+				continue
+			}
+			for _, id := range p.tagIDs {
+				tags[id] = picks{append(tags[id].packs, i), tags[id].queries}
 			}
 		}
-		s.tagged[platform] = tags
+		for i, q := range s.tagged {
+			if !runsOn(q.Platform, platform) {
+				continue
+			}
+			for _, id := range q.tagIDs {
+				tags[id] = picks{tags[id].packs, append(tags[id].queries, i)}
+			}
+		}
+		s.selects[platform] = tags
 	}
 }
 
-// packsFor returns the packs that share a tag with the host and can run there, by name.
-func (s *snapshot) packsFor(platform string, tags []string) []renderedPack {
-	var chosen []int
-	for _, tag := range tags {
-		chosen = append(chosen, s.tagged[platform][tag]...)
+// choose returns the packs and the queries that share a tag with a host and can
+// run on its platform. Tags count by id: one that is renamed selects the same.
+func (s *snapshot) choose(platform string, tagIDs []int64) selection {
+	var packs, queries []int
+	for _, id := range tagIDs {
+		picked := s.selects[platform][id]
+		packs, queries = append(packs, picked.packs...), append(queries, picked.queries...)
 	}
-	slices.Sort(chosen)
-	var selected []renderedPack
-	for _, i := range slices.Compact(chosen) {
-		selected = append(selected, s.packs[i])
+	var chosen selection
+	slices.Sort(packs)
+	for _, i := range slices.Compact(packs) {
+		chosen.packs = append(chosen.packs, s.packs[i])
 	}
-	return selected
+	slices.Sort(queries)
+	taken := map[string]bool{}
+	for _, i := range slices.Compact(queries) {
+		if q := s.tagged[i]; !taken[q.Name] {
+			taken[q.Name] = true
+			chosen.queries = append(chosen.queries, q)
+		}
+	}
+	return chosen
 }
 
 // appendKey names the group of hosts that get the same config: their platform, the
-// config chosen, and those of their tags that select a pack there.
+// config chosen, and those of their tags that select something there.
 func (s *snapshot) appendKey(key []byte, c *platformConfig, h *hosts.Host) []byte {
 	platform := family(h.Platform)
 	key = append(append(append(key, platform...), 0), c.row.Platform...)
 	key = append(append(append(key, 0), c.row.Arch...), 0)
-	selecting := s.tagged[platform]
-	for _, tag := range h.Tags {
-		if _, selects := selecting[tag]; selects {
-			key = append(append(key, tag...), 0)
+	selecting := s.selects[platform]
+	for _, id := range h.TagIDs {
+		if _, selects := selecting[id]; selects {
+			key = binary.BigEndian.AppendUint64(key, uint64(id)) //nolint:gosec // any 64 bits will do
 		}
 	}
 	return key

@@ -1,0 +1,131 @@
+package results
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// look asks the index about a segment.
+func (c *chase) look(ctx context.Context, g segment) error {
+	v, err := c.s.sieveOf(ctx, g.ID)
+	if err != nil || v == nil { // gone: it was purged a moment ago
+		return err
+	}
+	var wanted []uint64
+	for _, key := range c.keys {
+		if v.mayHold(key) {
+			wanted = append(wanted, key)
+		}
+	}
+	found, err := c.s.postings(ctx, g.ID, v, wanted)
+	if err != nil {
+		return err
+	}
+	c.looked(g.FromAt, g.RowCount)
+	if len(found) > 0 {
+		c.found(stretch{g.FromAt, g.ToAt}, found)
+	}
+	return nil
+}
+
+// postings returns the rows of a segment that hold what the keys stand for, each
+// once. The keys are sorted.
+func (s *Store) postings(ctx context.Context, id int64, v *sieve, keys []uint64) ([]hit, error) {
+	var wanted []part
+	var keysOf [][]uint64 // of each part
+	for i, key := range keys {
+		from, to := v.part(key)
+		switch {
+		case from == to:
+		case len(wanted) > 0 && wanted[len(wanted)-1].from == from:
+			last := &keysOf[len(keysOf)-1]
+			*last = (*last)[:len(*last)+1]
+		default:
+			wanted, keysOf = append(wanted, part{from, to}), append(keysOf, keys[i:i+1])
+		}
+	}
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	blobs, err := s.parts(ctx, id, wanted)
+	if err != nil {
+		return nil, err
+	}
+	var found []hit
+	damaged := false
+	for i, blob := range blobs {
+		err := eachPosting(blob, keysOf[i], v.first, func(p posting) {
+			if damaged = damaged || int(p.name/2) >= len(v.names); !damaged {
+				found = append(found, hit{row: p.row, host: p.host, name: v.names[p.name/2], removed: p.name%2 == 1})
+			}
+		})
+		if err != nil || damaged {
+			return nil, errSegment
+		}
+	}
+	slices.SortFunc(found, func(a, b hit) int { return cmp.Compare(a.row, b.row) })
+	return slices.CompactFunc(found, func(a, b hit) bool { return a.row == b.row }), nil
+}
+
+// read looks at the rows of a stretch themselves, the newest first, up to what one
+// hunt may read.
+func (c *chase) read(ctx context.Context, whole stretch) error {
+	if whole.from >= whole.to {
+		return nil
+	}
+	pace := stride{int64((ahead + time.Minute) / time.Microsecond), strideRows}
+	m := c.newMatcher()
+	for high := whole.to; high > whole.from; {
+		if m.rows >= maxUnindexed || time.Now().After(c.until) {
+			c.reach.Complete = false
+			return nil
+		}
+		at := stretch{max(high-pace.micros, whole.from), high}
+		m.found, m.oldest = m.found[:0], at.to
+		rows, err := c.s.eachStored(ctx, at, pace.limit(at.to-at.from), m.add)
+		if err != nil {
+			return err
+		}
+		if !pace.saw(at.to-at.from, rows) {
+			continue
+		}
+		m.rows += rows
+		c.looked(m.oldest, int64(rows))
+		if len(m.found) > 0 {
+			c.found(at, m.found)
+		}
+		high = at.from
+	}
+	return nil
+}
+
+// matcher gathers the rows that hold an indicator.
+type matcher struct {
+	c      *chase
+	x      *extractor
+	rows   int
+	found  []hit
+	oldest int64
+	names  map[string]string // so that a name is one text, however many rows have it
+}
+
+func (c *chase) newMatcher() *matcher {
+	return &matcher{c: c, x: newExtractor(c.columns), names: map[string]string{}}
+}
+
+func (m *matcher) add(r stored) {
+	m.oldest = min(m.oldest, r.arrived)
+	holds := false
+	m.x.each(r.columns, func(_, value string) { holds = holds || m.c.values[value] })
+	if !holds {
+		return
+	}
+	name, known := m.names[string(r.name)]
+	if !known {
+		name = string(r.name)
+		m.names[name] = name
+	}
+	m.found = append(m.found, hit{row: r.id, host: r.hostID, name: name, removed: string(r.action) == "removed"})
+}
