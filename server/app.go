@@ -87,7 +87,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err erro
 		return nil, err
 	}
 	if cfg.Downloads != "" {
-		if err := os.MkdirAll(cfg.Downloads, 0o755); err != nil { // nothing in it is secret
+		if err := os.MkdirAll(cfg.Downloads, 0o755); err != nil { //nolint:gosec // nothing in it is secret
 			return nil, err
 		}
 	}

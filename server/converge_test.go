@@ -30,7 +30,10 @@ func TestEveryChangeReachesEveryAgent(t *testing.T) {
 			if engine == database.Postgres {
 				c.asked = newProcess(t, url)
 			}
-			c.fleet = startFleet(t, served, fleetSize)
+			// Their own pace is slow: the test polls for them, and what else they do must leave room.
+			c.fleet = startFleetAt(t, served, fleetSize, agenttest.Intervals{
+				Config: 5 * time.Second, Log: 2 * time.Second, Distributed: 5 * time.Second, Carve: 10 * time.Second, Schedule: 5 * time.Second,
+			})
 			c.token = signIn(t, c.asked)
 			c.know()
 			c.walk()

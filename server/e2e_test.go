@@ -66,6 +66,15 @@ func TestReplicas(t *testing.T) {
 
 func startFleet(t *testing.T, p *process, count int) *agenttest.Fleet {
 	t.Helper()
+	return startFleetAt(t, p, count, agenttest.Intervals{
+		Config: time.Second, Log: 200 * time.Millisecond, Distributed: 200 * time.Millisecond,
+		Carve: 500 * time.Millisecond, Schedule: time.Second,
+	})
+}
+
+// startFleetAt starts agents that poll at a pace.
+func startFleetAt(t *testing.T, p *process, count int, pace agenttest.Intervals) *agenttest.Fleet {
+	t.Helper()
 	versions := map[agenttest.Version]int{}
 	for _, version := range agenttest.Versions() {
 		versions[version] = 1
@@ -73,11 +82,7 @@ func startFleet(t *testing.T, p *process, count int) *agenttest.Fleet {
 	fleet, err := agenttest.NewFleet(agenttest.FleetOptions{
 		Count: count, Versions: versions,
 		Options: agenttest.Options{
-			Server: p.url(), RootCAs: p.roots, Secret: testSecret, Seed: 1,
-			Intervals: agenttest.Intervals{
-				Config: time.Second, Log: 200 * time.Millisecond, Distributed: 200 * time.Millisecond,
-				Carve: 500 * time.Millisecond, Schedule: time.Second,
-			},
+			Server: p.url(), RootCAs: p.roots, Secret: testSecret, Seed: 1, Intervals: pace,
 		},
 	})
 	if err != nil {

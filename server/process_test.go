@@ -18,7 +18,7 @@ import (
 
 // asServer makes the test binary run the command line it is given instead of the
 // tests, so that tests can kill a real process.
-const asServer = "MUSTER_TEST_PROCESS"
+const asServer = "TEST_AS_MUSTER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {

@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,13 +31,16 @@ func Apart(command ...string) Checker {
 		defer cancel()
 		process := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the caller's own program
 		process.Stdin = strings.NewReader(source)
+		process.Env = slices.DeleteFunc(os.Environ(), isSetting)
 		process.WaitDelay = time.Second
-		var answer bytes.Buffer
-		process.Stdout = &answer
+		var answer, complaint bytes.Buffer
+		process.Stdout, process.Stderr = &answer, &complaint
 		err := process.Run()
 		var verdict Verdict
 		var exit *exec.ExitError
 		switch {
+		case errors.As(err, &exit) && exit.ExitCode() == 1: // it has given up by itself
+			return Verdict{}, fault.Wrap(fmt.Errorf("%w: %.500s", err, complaint.String()), fault.Internal, "The YARA compiler failed")
 		case errors.As(err, &exit), ctx.Err() != nil:
 			return Verdict{}, fault.Wrap(err, fault.Unprocessable, "The file takes too much time or memory to compile")
 		case err != nil:
@@ -45,6 +51,10 @@ func Apart(command ...string) Checker {
 		return verdict, nil
 	}
 }
+
+// isSetting reports whether a variable is one of the server's settings, some of
+// which are secrets: the compiler of foreign text gets none.
+func isSetting(variable string) bool { return strings.HasPrefix(variable, "MUSTER_") }
 
 // Answer is the other end of Apart: it compiles what it reads and writes a verdict.
 // It limits this whole process, which should do nothing else.

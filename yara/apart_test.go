@@ -10,7 +10,7 @@ import (
 	"muster/server/fault"
 )
 
-const asCompiler = "MUSTER_TEST_COMPILER"
+const asCompiler = "TEST_AS_COMPILER"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(asCompiler) {
@@ -23,6 +23,12 @@ func TestMain(m *testing.M) {
 	case "answer in little memory":
 		compileMemory = 128 << 20
 		_ = Answer(os.Stdin, os.Stdout)
+		os.Exit(0)
+	case "give up":
+		fmt.Fprintln(os.Stderr, "no limits here")
+		os.Exit(1)
+	case "tell the settings":
+		fmt.Printf(`{"Rules":[%q],"Errors":[]}`, os.Getenv("MUSTER_ENCRYPTION_KEY"))
 		os.Exit(0)
 	case "crash":
 		os.Exit(139)
@@ -41,10 +47,13 @@ func TestApart(t *testing.T) {
 		"rules that compile":        {"answer", rule, 0, "[one] []"},
 		"rules that do not":         {"answer", "rule a\n{\n", 0, "[] [line 2: syntax error]"},
 		"a compiler that crashes":   {"crash", rule, fault.Unprocessable, ""},
+		"a compiler that gives up":  {"give up", rule, fault.Internal, ""},
+		"a compiler gets no secret": {"tell the settings", rule, 0, "[] []"},
 		"a compiler without answer": {"mute", rule, fault.Internal, ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Setenv(asCompiler, c.does)
+			t.Setenv("MUSTER_ENCRYPTION_KEY", "secret")
 			verdict, err := Apart(os.Args[0])(t.Context(), c.text)
 			if (err != nil) != (c.verdict == "") || (err != nil && fault.KindOf(err) != c.kind) {
 				t.Fatal(err)

@@ -97,9 +97,10 @@ func (s *Store) lookAgain(ctx context.Context) {
 	if s.now().Sub(s.looked) <= impatience {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx = context.WithoutCancel(ctx)
+	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	s.complain(ctx, s.read(ctx))
+	s.complain(ctx, s.read(bounded))
 }
 
 // Fetch returns the text of the file with this token and name. With a host, only if

@@ -79,22 +79,7 @@ func (s *Store) Load(ctx context.Context) error {
 // Run keeps the memory fresh until ctx ends. While the database cannot be reached,
 // what was read last stays in use.
 func (s *Store) Run(ctx context.Context) {
-	changed, stopChanged := s.bus.Subscribe(topic)
-	defer stopChanged()
-	tags, stopTags := s.bus.Subscribe(hosts.TopicTags)
-	defer stopTags()
-	ticker := time.NewTicker(s.poll)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		case <-tags:
-		case <-ticker.C:
-		}
-		s.reread(ctx)
-	}
+	bus.Follow(ctx, s.bus, s.poll, func() { s.reread(ctx) }, topic, hosts.TopicTags)
 }
 
 // changed follows a commit: this process sees it at once, the others by the hint.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -195,6 +196,61 @@ func TestAnotherReplicaSeesItByTheHint(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestReplicasStartAtTheSameTime(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		var starting sync.WaitGroup
+		for range 8 {
+			starting.Go(func() {
+				if err := New(db, bus.NewMemory(), slog.New(slog.DiscardHandler), Options{}).Load(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		starting.Wait()
+	})
+}
+
+func TestAFileWaitsForOthersOnlySoLong(t *testing.T) {
+	s := open(t, dbtest.Open(t, database.SQLite), bus.NewMemory())
+	s.wait = time.Millisecond
+	s.compiling <- struct{}{}
+	if _, err := s.Add(t.Context(), NewFile{Name: "a.yar", Content: rule}); !fault.Is(err, fault.Busy) {
+		t.Error(err)
+	}
+	<-s.compiling
+	add(t, s, NewFile{Name: "a.yar", Content: rule})
+}
+
+// Anybody can send a token that is none, so that must not cost a look at the database each time.
+func TestUnknownTokensAreLookedUpOnceInAWhile(t *testing.T) {
+	var said strings.Builder
+	db, now := dbtest.Open(t, database.SQLite), noon
+	s := New(db, bus.NewMemory(), slog.New(slog.NewTextHandler(&said, nil)), Options{Now: func() time.Time { return now }})
+	if err := s.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f := add(t, open(t, db, bus.NewMemory()), NewFile{Name: "a.yar", Content: rule}) // elsewhere; the hint is lost
+	now = now.Add(2 * time.Second)
+	if _, err := s.Fetch(t.Context(), f.Token, f.Name, nil); err != nil {
+		t.Error(err)
+	}
+	if err := db.Write(t.Context()).Exec("DROP TABLE yara_tags").Error; err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(2 * time.Second)
+	for range 5 {
+		if _, err := s.Fetch(t.Context(), "x", f.Name, nil); !fault.Is(err, fault.NotFound) {
+			t.Error(err)
+		}
+	}
+	if looked := strings.Count(said.String(), "cannot be read again"); looked != 1 {
+		t.Errorf("looked %d times: %s", looked, &said)
+	}
+	if _, err := s.Fetch(t.Context(), f.Token, f.Name, nil); err != nil {
+		t.Errorf("what was read last is gone: %v", err)
+	}
 }
 
 func TestWhatShipsIsInstalledOnce(t *testing.T) {

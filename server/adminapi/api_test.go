@@ -181,6 +181,7 @@ func TestOptions(t *testing.T) {
 		w.expect("options_wrong", "POST", "/options/add", map[string]any{"option": []string{"x"}})
 		w.expect("options_refused", "POST", "/options/add", map[string]any{"option": map[string]any{"a": map[string]any{}}})
 		w.expect("options_kept", "GET", "/options", nil)
+		w.expect("options_withheld", "POST", "/options/add", map[string]any{"option": map[string]any{"tls_hostname": "elsewhere", "verbose": true}})
 	})
 }
 

@@ -34,7 +34,7 @@ type listAudit struct {
 	From     string `arg:"from"`
 	To       string `arg:"to"`
 	Start    int    `arg:"start,default=0,min=0"`
-	Limit    int    `arg:"limit,default=100,min=1,max=1000"`
+	Limit    int    `arg:"limit,default=100,min=0,max=1000,page"`
 }
 
 func (a *api) listAudit(ctx context.Context, r listAudit) (answer[page[auditView]], error) {

@@ -17,7 +17,7 @@ func (a *api) carveRoutes() []route {
 		{"POST", "/carves", in, handle(a, a.listCarves), "View all carves"},
 		{"POST", "/carves/query", in, handle(a, a.queryCarve), "View the carve that a live query started on a host"},
 		{"GET", "/carves/download/{session_id}", in, handle(a, a.downloadCarve), "Download a carve"},
-		{"POST", "/carves/delete", in, handle(a, a.deleteCarve), "Delete a carve"},
+		{"POST", "/carves/delete", in, act(a, a.deleteCarve), "Delete a carve"},
 	}
 }
 
@@ -46,7 +46,7 @@ type carveView struct {
 type listCarves struct {
 	HostIdentifier string `arg:"host_identifier"`
 	Start          int    `arg:"start,default=0,min=0"`
-	Limit          int    `arg:"limit,default=10,min=1,max=1000"`
+	Limit          int    `arg:"limit,default=10,min=0,max=1000,page"`
 	Search         string `arg:"searchterm"`
 }
 

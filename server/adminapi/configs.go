@@ -20,6 +20,7 @@ func (a *api) configRoutes() []route {
 		{"POST", "/configs/update", in, changeUpTo(a, configLimit, a.updateConfig), "Change a config"},
 		{"PUT", "/configs/toggle", in, change(a, a.toggleConfig), "Make a config the active one of its platform and architecture"},
 		{"POST", "/configs/add", in, changeUpTo(a, configLimit, a.addConfig), "Add a config for a platform and architecture"},
+		{"POST", "/configs/import", in, changeUpTo(a, packLimit, a.importConfig), "Import a config from a file"},
 		{"POST", "/configs/versions", in, handle(a, a.listConfigVersions), "View the versions of a config"},
 		{"POST", "/configs/version", in, handle(a, a.viewConfigVersion), "View one version of a config"},
 		{"POST", "/configs/restore", in, change(a, a.restoreConfig), "Make an earlier version of a config the newest"},

@@ -121,6 +121,7 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 			Summary     string
 			Tags        []string
 			Responses   map[string]any
+			Parameters  []struct{ Name, In string }
 		}
 	}
 	if err := json.Unmarshal(raw, &document); err != nil {
@@ -140,6 +141,12 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 			ids[operation.OperationID] = where
 			if operation.Summary == "" || len(operation.Tags) != 1 || len(operation.Responses) == 0 {
 				t.Errorf("%s is not described: %+v", where, operation)
+			}
+			for _, parameter := range operation.Parameters {
+				path = strings.ReplaceAll(path, "{"+parameter.Name+"}", parameter.In)
+			}
+			if strings.Contains(path, "{") {
+				t.Errorf("%s does not describe what stands in its path", where)
 			}
 		}
 	}

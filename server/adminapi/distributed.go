@@ -16,12 +16,12 @@ import (
 func (a *api) liveRoutes() []route {
 	in := a.signedIn
 	return []route{
-		{"POST", "/distributed/add", in, handle(a, a.launch), "Send a live query"},
+		{"POST", "/distributed/add", in, act(a, a.launch), "Send a live query"},
 		{"GET", "/live", in, handle(a, a.listLive), "View live queries"},
 		{"POST", "/live/ticket", in, handle(a, a.ticket), "Issue a ticket that opens one WebSocket"},
 		{"GET", "/live/{id}", itself, a.liveQuery(handle(a, a.viewLiveQuery)), "View a live query, or follow it over a WebSocket"},
 		{"GET", "/live/{id}/tasks", in, handle(a, a.listTasks), "View the outcomes of a live query"},
-		{"POST", "/live/{id}/cancel", in, handle(a, a.cancelLive), "Cancel a live query"},
+		{"POST", "/live/{id}/cancel", in, act(a, a.cancelLive), "Cancel a live query"},
 		{"GET", "/distributed/result", itself, raw(a.espResults), "Follow live queries over a WebSocket"},
 		{"GET", "//distributed/result", itself, raw(a.espResults), "Follow live queries over a WebSocket"},
 	}
@@ -137,7 +137,7 @@ func viewLive(q distributed.Query) liveView {
 type listLive struct {
 	Open  bool `arg:"open,default=false"`
 	Start int  `arg:"start,default=0,min=0"`
-	Limit int  `arg:"limit,default=50,min=1,max=1000"`
+	Limit int  `arg:"limit,default=50,min=0,max=1000,page"`
 }
 
 func (a *api) listLive(ctx context.Context, r listLive) (answer[page[liveView]], error) {
@@ -185,7 +185,7 @@ type listTasks struct {
 	States []string `arg:"state"`
 	Rows   bool     `arg:"rows,default=true"`
 	Start  int      `arg:"start,default=0,min=0"`
-	Limit  int      `arg:"limit,default=50,min=1,max=1000"`
+	Limit  int      `arg:"limit,default=50,min=0,max=1000,page"`
 }
 
 var taskStates = []distributed.State{

@@ -27,9 +27,9 @@ func (a *api) hostRoutes() []route {
 		{"GET", "/hosts/{host}/tags", in, handle(a, a.listHostTags), "View the tags of a host"},
 		{"POST", "/hosts/{host}/tags", in, change(a, a.addHostTag), "Add a tag to a host"},
 		{"DELETE", "/hosts/{host}/tags", in, change(a, a.removeHostTag), "Remove a tag from a host"},
-		{"PUT", "/hosts/{host}/delete", in, handle(a, a.removeHost), "Remove a host: it is refused until it is enabled again"},
-		{"DELETE", "/hosts/{host}/delete", in, handle(a, a.deleteHost), "Delete a host for good"},
-		{"PUT", "/hosts/{host}/enable", in, handle(a, a.enableHost), "Enable a host that was removed"},
+		{"PUT", "/hosts/{host}/delete", in, act(a, a.removeHost), "Remove a host: it is refused until it is enabled again"},
+		{"DELETE", "/hosts/{host}/delete", in, act(a, a.deleteHost), "Delete a host for good"},
+		{"PUT", "/hosts/{host}/enable", in, act(a, a.enableHost), "Enable a host that was removed"},
 	}
 }
 

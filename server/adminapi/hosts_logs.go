@@ -25,7 +25,7 @@ type statusLogView struct {
 type listStatusLogsRequest struct {
 	hostArgs
 	Start  int    `arg:"start,default=0,min=0"`
-	Limit  int    `arg:"limit,default=10000,min=1,max=10000"`
+	Limit  int    `arg:"limit,default=10000,min=0,max=10000,page"`
 	Search string `arg:"searchterm"`
 }
 
@@ -61,7 +61,7 @@ type listActivityRequest struct {
 	hostArgs
 	QueryName string `arg:"query_name,required"`
 	Start     int    `arg:"start,default=0,min=0"`
-	Limit     int    `arg:"limit,default=10,min=1,max=10000"`
+	Limit     int    `arg:"limit,default=10,min=0,max=10000,page"`
 	Search    string `arg:"searchterm"`
 }
 

@@ -54,7 +54,7 @@ type huntPage struct {
 	hostArgs
 	QueryName string `arg:"query_name"`
 	Start     int    `arg:"start,default=0,min=0"`
-	Limit     int    `arg:"limit,default=100,min=0,max=10000"`
+	Limit     int    `arg:"limit,default=100,min=0,max=10000,page"`
 }
 
 // huntAnswer is what a hunt found, and how far it looked.

@@ -17,7 +17,7 @@ type huntActivityRequest struct {
 	IndicatorType string       `arg:"indicator_type,required,choices=md5|sha1|sha256|ja3_md5|domain_name|remote_address|url|path|process_guid|parent_process_guid|target_path|target_name|process_name"`
 	QueryName     string       `arg:"query_name"`
 	Start         int          `arg:"start,default=0,min=0"`
-	Limit         int          `arg:"limit,default=100,min=0,max=10000"`
+	Limit         int          `arg:"limit,default=100,min=0,max=10000,page"`
 }
 
 // huntActivity gives the rows of all hosts, or of one.

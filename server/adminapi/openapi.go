@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"fmt"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -38,7 +39,7 @@ func (a *api) openapi() map[string]any {
 		"info": map[string]any{
 			"title": "Muster", "version": a.Version,
 			"description": "The ESP v1 REST API. Arguments of every operation are taken from a JSON body, a form or the query string alike, numbers " +
-				"may be written as strings, and arguments that are not known are ignored. Every answer that is JSON has status and message; " +
+				"may be written as strings, and arguments that are not known are ignored; but dry_run is refused by what changes something without one. Every answer that is JSON has status and message; " +
 				"a failure names what is wrong with each argument in errors.",
 			"license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 		},
@@ -71,6 +72,9 @@ func (a *api) operation(r route, section string, s *schemas) map[string]any {
 		operation["security"] = []any{}
 	}
 	if r.endpoint.takes == nil {
+		if parameters := wildcards(r.path); len(parameters) > 0 {
+			operation["parameters"] = parameters
+		}
 		return operation
 	}
 	parameters, body := arguments(r.method, httpkit.Arguments(r.endpoint.takes), s)
@@ -81,6 +85,16 @@ func (a *api) operation(r route, section string, s *schemas) map[string]any {
 		operation["requestBody"] = body
 	}
 	return operation
+}
+
+var wildcard = regexp.MustCompile(`\{(\w+)`)
+
+// wildcards are the parameters in the path of an endpoint that tells no more.
+func wildcards(path string) (parameters []any) {
+	for _, match := range wildcard.FindAllStringSubmatch(path, -1) {
+		parameters = append(parameters, map[string]any{"name": match[1], "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+	}
+	return parameters
 }
 
 // rootMark tells the two addresses of one endpoint apart.
@@ -141,7 +155,10 @@ func argumentSchema(arg httpkit.Argument, s *schemas) map[string]any {
 	if arg.Min != nil {
 		schema["minimum"] = *arg.Min
 	}
-	if arg.Max != nil {
+	switch {
+	case arg.Max != nil && arg.Page:
+		schema["description"] = fmt.Sprintf("at most %d are given at a time", *arg.Max)
+	case arg.Max != nil:
 		schema["maximum"] = *arg.Max
 	}
 	if arg.Default != nil {

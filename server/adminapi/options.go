@@ -3,6 +3,8 @@ package adminapi
 import (
 	"context"
 	"strings"
+
+	"muster/server/schedule"
 )
 
 func (a *api) settingRoutes() []route {
@@ -31,21 +33,32 @@ type setOptions struct {
 	Option map[string]any `arg:"option,required"`
 }
 
+// optionsSet is what is stored now; warnings name what agents do not get of it.
+type optionsSet struct {
+	said
+	Data     map[string]any `json:"data"`
+	Warnings []string       `json:"warnings,omitempty"`
+}
+
 // setOptions replaces the stored options; what is not sent is gone.
-func (a *api) setOptions(ctx context.Context, r setOptions) (answer[map[string]any], error) {
+func (a *api) setOptions(ctx context.Context, r setOptions) (optionsSet, error) {
 	before, err := a.scheduleOf(ctx).Options(ctx)
 	if err != nil {
-		return answer[map[string]any]{}, err
+		return optionsSet{}, err
 	}
 	if err := a.scheduleOf(ctx).SetOptions(ctx, r.Option); err != nil {
-		return answer[map[string]any]{}, err
+		return optionsSet{}, err
 	}
 	after, err := a.scheduleOf(ctx).Options(ctx)
 	if err != nil {
-		return answer[map[string]any]{}, err
+		return optionsSet{}, err
 	}
 	a.record(ctx, "options.set", "", map[string]any{"before": differingOptions(before, after), "after": differingOptions(after, before)})
-	return answer[map[string]any]{"options are updated successfully", after}, nil
+	stored := optionsSet{said: succeeded("options are updated successfully"), Data: after}
+	for _, name := range schedule.Withheld(after) {
+		stored.Warnings = append(stored.Warnings, "The option "+name+" is kept, but agents do not get it")
+	}
+	return stored, nil
 }
 
 // differingOptions are the options that another version does not have, or has with

@@ -110,7 +110,7 @@ func (a *api) addPackTag(ctx context.Context, r packTag) (answer[none], error) {
 	if err := a.scheduleOf(ctx).AddPackTag(ctx, strconv.FormatInt(p.ID, 10), r.Tag); err != nil {
 		return answer[none]{}, err
 	}
-	a.record(ctx, "pack.tag.add", p.Name, map[string]any{"tag": strings.TrimSpace(r.Tag)})
+	a.recordPackTag(ctx, "pack.tag.add", p, r.Tag)
 	return answer[none]{message: "Successfully created the tag(s) to packs"}, nil
 }
 
@@ -122,6 +122,15 @@ func (a *api) removePackTag(ctx context.Context, r packTag) (answer[none], error
 	if err := a.scheduleOf(ctx).RemovePackTag(ctx, strconv.FormatInt(p.ID, 10), r.Tag); err != nil {
 		return answer[none]{}, err
 	}
-	a.record(ctx, "pack.tag.remove", p.Name, map[string]any{"tag": strings.TrimSpace(r.Tag)})
+	a.recordPackTag(ctx, "pack.tag.remove", p, r.Tag)
 	return answer[none]{message: "Successfully removed tags from pack"}, nil
+}
+
+// recordPackTag notes a change of the tags of a pack; before is the pack as it was.
+func (a *api) recordPackTag(ctx context.Context, action string, before schedule.Pack, tag string) {
+	detail := map[string]any{"tag": strings.TrimSpace(tag), "before": list(before.Tags)}
+	if now, err := a.scheduleOf(ctx).FindPack(ctx, strconv.FormatInt(before.ID, 10)); err == nil {
+		detail["after"] = list(now.Tags)
+	}
+	a.record(ctx, action, before.Name, detail)
 }

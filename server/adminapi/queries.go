@@ -125,7 +125,7 @@ func (a *api) addQueryTag(ctx context.Context, r queryTag) (answer[none], error)
 	if err := a.scheduleOf(ctx).AddQueryTag(ctx, strconv.FormatInt(q.ID, 10), r.Tag); err != nil {
 		return answer[none]{}, err
 	}
-	a.record(ctx, "query.tag.add", q.Name, map[string]any{"query_id": q.ID, "tag": strings.TrimSpace(r.Tag)})
+	a.recordQueryTag(ctx, "query.tag.add", q, r.Tag)
 	return answer[none]{message: "Successfully created the tag(s) to queries"}, nil
 }
 
@@ -137,6 +137,15 @@ func (a *api) removeQueryTag(ctx context.Context, r queryTag) (answer[none], err
 	if err := a.scheduleOf(ctx).RemoveQueryTag(ctx, strconv.FormatInt(q.ID, 10), r.Tag); err != nil {
 		return answer[none]{}, err
 	}
-	a.record(ctx, "query.tag.remove", q.Name, map[string]any{"query_id": q.ID, "tag": strings.TrimSpace(r.Tag)})
+	a.recordQueryTag(ctx, "query.tag.remove", q, r.Tag)
 	return answer[none]{message: "Successfully removed tags from query"}, nil
+}
+
+// recordQueryTag notes a change of the tags of a query; before is the query as it was.
+func (a *api) recordQueryTag(ctx context.Context, action string, before schedule.StoredQuery, tag string) {
+	detail := map[string]any{"query_id": before.ID, "tag": strings.TrimSpace(tag), "before": list(before.Tags)}
+	if now, err := a.scheduleOf(ctx).FindQuery(ctx, strconv.FormatInt(before.ID, 10)); err == nil {
+		detail["after"] = list(now.Tags)
+	}
+	a.record(ctx, action, before.Name, detail)
 }

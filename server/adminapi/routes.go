@@ -29,6 +29,7 @@ type endpoint struct {
 	takes, gives reflect.Type
 	planned      bool // not served yet
 	rehearsed    bool // takes dry_run, which has an answer of its own
+	acts         bool // changes something, and refuses dry_run
 }
 
 // section is a part of the API's document with its routes, which stand in the
@@ -77,6 +78,21 @@ func handleUpTo[Req, Resp any](a *api, limit int64, fn func(context.Context, Req
 
 func handleWith[Req, Resp any](door *httpkit.Door, fn func(context.Context, Req) (Resp, error)) endpoint {
 	return endpoint{Handler: httpkit.Handle(door, fn), takes: reflect.TypeFor[Req](), gives: reflect.TypeFor[Resp]()}
+}
+
+// act is handle for what changes something and has no dry run: it refuses to be
+// asked for one, as it would do what the client wants to try only.
+func act[Req, Resp any](a *api, fn func(context.Context, Req) (Resp, error)) endpoint {
+	return actUpTo(a, 0, fn)
+}
+
+// actUpTo is act for requests larger than usual: up to limit bytes.
+func actUpTo[Req, Resp any](a *api, limit int64, fn func(context.Context, Req) (Resp, error)) endpoint {
+	door := *a.door
+	door.BodyLimit, door.Refuse = limit, map[string]string{"dry_run": "There is no dry run of this; nothing was changed"}
+	e := handleWith(&door, fn)
+	e.acts = true
+	return e
 }
 
 // raw is an endpoint that writes its answer itself and takes no arguments.

@@ -19,7 +19,7 @@ func (a *api) searchRoutes() []route {
 		{"POST", "/activity/search", in, handle(a, a.searchActivity), "Search in what hosts reported: the newest rows of all hosts"},
 		{"POST", "/hosts/search/export", in, handle(a, a.exportSearch), "Export what a host reported for a query, or what matches of it, to a CSV file"},
 		{"POST", "/schedule_query/export", in, handle(a, a.exportActivity), "Export what a host reported for a query to a CSV file"},
-		{"POST", "/queryresult/delete", in, handle(a, a.deleteResults), "Delete what hosts reported before some days"},
+		{"POST", "/queryresult/delete", in, act(a, a.deleteResults), "Delete what hosts reported before some days"},
 	}
 }
 
@@ -43,7 +43,7 @@ type searchRequest struct {
 	Conditions map[string]any `arg:"conditions,required"`
 	QueryName  string         `arg:"query_name"`
 	Start      int            `arg:"start,default=0,min=0"`
-	Limit      int            `arg:"limit,default=100,min=0,max=10000"`
+	Limit      int            `arg:"limit,default=100,min=0,max=10000,page"`
 }
 
 // searchAnswer is what a search found, and how far it looked.

@@ -16,8 +16,8 @@ func (a *api) userRoutes() []route {
 	return []route{
 		{"POST", "/login", open, handleWith(login, a.login), "Fetch a token for an account"},
 		{"POST", "/logout", open, handle(a, a.logout), "End the session of the token"},
-		{"POST", "/changepw", in, handle(a, a.changePassword), "Change the password of the account"},
-		{"POST", "/management/changepw", in, handle(a, a.changePassword), "Change the password of the account (other path)"},
+		{"POST", "/changepw", in, act(a, a.changePassword), "Change the password of the account"},
+		{"POST", "/management/changepw", in, act(a, a.changePassword), "Change the password of the account (other path)"},
 		{"GET", "/version", in, handle(a, a.version), "View the version of the server"},
 	}
 }

@@ -12,7 +12,7 @@ func (a *api) intelRoutes() []route {
 	in := a.signedIn
 	return []route{
 		{"GET", "/management/apikeys", in, handle(a, a.viewKeys), "View the keys of threat intelligence services, masked"},
-		{"POST", "/management/apikeys", in, handle(a, a.setKeys), "Change the keys of threat intelligence services"},
+		{"POST", "/management/apikeys", in, act(a, a.setKeys), "Change the keys of threat intelligence services"},
 	}
 }
 

@@ -12,8 +12,8 @@ func (a *api) mailRoutes() []route {
 	in := a.signedIn
 	return []route{
 		{"GET", "/email/configure", in, handle(a, a.viewMail), "View how mail is sent and to whom"},
-		{"POST", "/email/configure", in, handle(a, a.configureMail), "Change how mail is sent and to whom"},
-		{"POST", "/email/test", in, handle(a, a.testMail), "Send a mail to try the settings"},
+		{"POST", "/email/configure", in, act(a, a.configureMail), "Change how mail is sent and to whom"},
+		{"POST", "/email/test", in, act(a, a.testMail), "Send a mail to try the settings"},
 	}
 }
 

@@ -12,12 +12,12 @@ func (a *api) retentionRoutes() []route {
 	in := a.signedIn
 	return []route{
 		{"GET", "/purge/update", in, handle(a, a.viewPurge), "View how long results are kept"},
-		{"POST", "/purge/update", in, handle(a, a.setPurge), "Change how long results are kept"},
+		{"POST", "/purge/update", in, act(a, a.setPurge), "Change how long results are kept"},
 		{"GET", "/management/purge/update", in, handle(a, a.viewPurge), "View how long results are kept (other path)"},
-		{"POST", "/management/purge/update", in, handle(a, a.setPurge), "Change how long results are kept (other path)"},
+		{"POST", "/management/purge/update", in, act(a, a.setPurge), "Change how long results are kept (other path)"},
 		{"GET", "/management/settings", in, handle(a, a.viewPlatform), "View the settings of the platform"},
-		{"PUT", "/management/settings", in, handle(a, a.setPlatform), "Change the settings of the platform"},
-		{"POST", "/management/settings", in, handle(a, a.setPlatform), "Change the settings of the platform"},
+		{"PUT", "/management/settings", in, act(a, a.setPlatform), "Change the settings of the platform"},
+		{"POST", "/management/settings", in, act(a, a.setPlatform), "Change the settings of the platform"},
 	}
 }
 

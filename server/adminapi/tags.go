@@ -11,7 +11,7 @@ func (a *api) tagRoutes() []route {
 	in := a.signedIn
 	return []route{
 		{"GET", "/tags", in, handle(a, a.listTags), "View all tags and what carries them"},
-		{"POST", "/tags/add", in, handle(a, a.addTag), "Add a tag"},
+		{"POST", "/tags/add", in, change(a, a.addTag), "Add a tag"},
 		{"POST", "/tags/rename", in, change(a, a.renameTag), "Rename a tag wherever it is"},
 		{"POST", "/tags/delete", in, change(a, a.deleteTag), "Delete a tag: it is taken off everything"},
 		{"POST", "/tags/tagged", in, handle(a, a.listTagged), "View all hosts, packs and queries of tags"},
@@ -52,11 +52,12 @@ func (a *api) listTags(ctx context.Context, r listTags) (answer[page[tagView]], 
 }
 
 type tagRequest struct {
+	dryRun
 	Tag string `arg:"tag,required"`
 }
 
 func (a *api) addTag(ctx context.Context, r tagRequest) (answer[none], error) {
-	tag, err := a.Hosts.CreateTag(ctx, r.Tag)
+	tag, err := a.hostsOf(ctx).CreateTag(ctx, r.Tag)
 	if err != nil {
 		return answer[none]{}, err
 	}
@@ -81,17 +82,8 @@ func (a *api) renameTag(ctx context.Context, r renameTag) (answer[none], error) 
 	return answer[none]{message: "Tag is renamed successfully"}, nil
 }
 
-type deleteTag struct {
-	dryRun
-	tagRequest
-}
-
-func (a *api) deleteTag(ctx context.Context, r deleteTag) (answer[none], error) {
-	tags, err := a.hostsOf(ctx).FindTags(ctx, []string{r.Tag})
-	if err != nil {
-		return answer[none]{}, err
-	}
-	before, err := a.viewTags(ctx, tags)
+func (a *api) deleteTag(ctx context.Context, r tagRequest) (answer[none], error) {
+	before, err := a.carriedBy(ctx, r.Tag)
 	if err != nil {
 		return answer[none]{}, err
 	}
@@ -99,15 +91,30 @@ func (a *api) deleteTag(ctx context.Context, r deleteTag) (answer[none], error) 
 		return answer[none]{}, err
 	}
 	a.tagsChanged(ctx)
-	detail := map[string]any{}
-	if len(before) > 0 {
-		// Hosts are counted: there may be too many for the trail.
-		detail["before"] = map[string]any{
-			"nodes": len(before[0].Nodes), "packs": before[0].Packs, "queries": before[0].Queries, "yara": before[0].YARA,
-		}
-	}
-	a.record(ctx, "tag.delete", strings.TrimSpace(r.Tag), detail)
+	a.record(ctx, "tag.delete", strings.TrimSpace(r.Tag), before)
 	return answer[none]{message: "Tag is deleted successfully"}, nil
+}
+
+// carriedBy is what the trail says of a tag that goes. A dry run records nothing,
+// and must not ask for YARA files: that takes a second connection to the database,
+// for which it would wait with all others that have one.
+func (a *api) carriedBy(ctx context.Context, value string) (map[string]any, error) {
+	if rehearsing(ctx) {
+		return map[string]any{}, nil
+	}
+	tags, err := a.Hosts.FindTags(ctx, []string{value})
+	if err != nil {
+		return nil, err
+	}
+	views, err := a.viewTags(ctx, tags)
+	if err != nil || len(views) == 0 {
+		return map[string]any{}, err
+	}
+	// Hosts are counted: there may be too many for the trail.
+	carried := map[string]any{
+		"nodes": len(views[0].Nodes), "packs": views[0].Packs, "queries": views[0].Queries, "yara": views[0].YARA,
+	}
+	return map[string]any{"before": carried}, nil
 }
 
 // tagsChanged lets what is rendered follow a change of tags before the answer is

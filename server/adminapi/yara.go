@@ -17,13 +17,13 @@ func (a *api) yaraRoutes() []route {
 	in := a.signedIn
 	return []route{
 		{"GET", "/yara", in, handle(a, a.listYARA), "View YARA files list"},
-		{"POST", "/yara/add", in, handleUpTo(a, yaraUpload, a.addYARA), "Upload YARA file"},
+		{"POST", "/yara/add", in, actUpTo(a, yaraUpload, a.addYARA), "Upload YARA file"},
 		{"POST", "/yara/view", in, handle(a, a.viewYARA), "View content of YARA file"},
-		{"POST", "/yara/delete", in, handle(a, a.deleteYARA), "Delete a YARA file"},
+		{"POST", "/yara/delete", in, act(a, a.deleteYARA), "Delete a YARA file"},
 		{"GET", "/yara/files", in, handle(a, a.listYARAFiles), "View YARA files with their tags and addresses"},
 		{"GET", "/yara/{file_name}/tags", in, handle(a, a.listYARATags), "View the tags of a YARA file"},
-		{"POST", "/yara/{file_name}/tags", in, handle(a, a.addYARATag), "Add a tag to a YARA file"},
-		{"DELETE", "/yara/{file_name}/tags", in, handle(a, a.removeYARATag), "Remove a tag from a YARA file"},
+		{"POST", "/yara/{file_name}/tags", in, act(a, a.addYARATag), "Add a tag to a YARA file"},
+		{"DELETE", "/yara/{file_name}/tags", in, act(a, a.removeYARATag), "Remove a tag from a YARA file"},
 	}
 }
 
@@ -138,19 +138,32 @@ type yaraTag struct {
 }
 
 func (a *api) addYARATag(ctx context.Context, r yaraTag) (answer[none], error) {
-	f, err := a.YARA.AddTags(ctx, r.Name, []string{r.Tag})
+	before, err := a.YARA.Find(ctx, r.Name)
 	if err != nil {
 		return answer[none]{}, err
 	}
-	a.record(ctx, "yara.tag.add", f.Name, map[string]any{"tag": strings.TrimSpace(r.Tag)})
+	after, err := a.YARA.AddTags(ctx, r.Name, []string{r.Tag})
+	if err != nil {
+		return answer[none]{}, err
+	}
+	a.recordYARATag(ctx, "yara.tag.add", r.Tag, before, after)
 	return answer[none]{message: "Successfully created the tag to yara file"}, nil
 }
 
 func (a *api) removeYARATag(ctx context.Context, r yaraTag) (answer[none], error) {
-	f, err := a.YARA.RemoveTag(ctx, r.Name, r.Tag)
+	before, err := a.YARA.Find(ctx, r.Name)
 	if err != nil {
 		return answer[none]{}, err
 	}
-	a.record(ctx, "yara.tag.remove", f.Name, map[string]any{"tag": strings.TrimSpace(r.Tag)})
+	after, err := a.YARA.RemoveTag(ctx, r.Name, r.Tag)
+	if err != nil {
+		return answer[none]{}, err
+	}
+	a.recordYARATag(ctx, "yara.tag.remove", r.Tag, before, after)
 	return answer[none]{message: "Successfully removed the tag from yara file"}, nil
+}
+
+// recordYARATag notes a change of the tags of a file.
+func (a *api) recordYARATag(ctx context.Context, action, tag string, before, after yara.File) {
+	a.record(ctx, action, after.Name, map[string]any{"tag": strings.TrimSpace(tag), "before": tagValues(before.Tags), "after": tagValues(after.Tags)})
 }

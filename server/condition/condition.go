@@ -111,5 +111,10 @@ func (g *group) match(row Row) bool {
 
 func (l *leaf) match(row Row) bool {
 	value, present := row.Value(l.field)
+	if p, ok := l.asks.(*regex); ok && p.takesLong(value) {
+		if o, ok := row.(*Object); ok && o.Ended != nil {
+			return p.matchUntil(value, o.Ended) != l.negated
+		}
+	}
 	return l.asks.match(value, present) != l.negated
 }

@@ -13,7 +13,11 @@ import (
 // It may be loaded again and again, which spares allocations, but not be used by
 // two goroutines at once.
 type Object struct {
-	Own    map[string]string // name of an own field -> its value
+	Own map[string]string // name of an own field -> its value
+	// Ended, unless it is nil, is asked now and then while a large value is matched
+	// with a large regular expression, which can take minutes. Once it is true the
+	// answer comes soon, and says nothing.
+	Ended  func() bool
 	parser fastjson.Parser
 	root   *fastjson.Object
 }

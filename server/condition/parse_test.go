@@ -188,3 +188,22 @@ func (r texts) Value(f condition.Field) (string, bool) {
 	value, present := r[f.Name]
 	return value, present
 }
+
+func TestLargeValuesAreMatchedAsSmallOnes(t *testing.T) {
+	tree, err := parse(`{"condition":"AND","rules":[{"field":"x","operator":"matches_regex","value":"(a[bé]?){300}z$"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end, want := range map[string]bool{"z": true, "za": false, "Z": false} {
+		asked := 0
+		row := condition.Object{Ended: func() bool { asked++; return false }}
+		if err := row.Load(`{"x":"` + strings.Repeat("aé", 1<<13) + end + `"}`); err != nil {
+			t.Fatal(err)
+		}
+		if got := tree.Match(&row); got != want || asked == 0 {
+			t.Errorf("%q at its end: %v, asked %d times", end, got, asked)
+		}
+		row.Ended = func() bool { return true }
+		tree.Match(&row) // comes back
+	}
+}

@@ -1,8 +1,10 @@
 package condition
 
 import (
+	"io"
 	"regexp"
 	"regexp/syntax"
+	"strings"
 
 	"muster/server/fault"
 )
@@ -40,6 +42,30 @@ func newRegex(values []value, path string) (predicate, error) {
 
 func (p *regex) match(value string, present bool) bool {
 	return present && p.expression.MatchString(value)
+}
+
+// longWork is how many instructions times bytes take about a tenth of a second.
+const longWork = 1 << 22
+
+func (p *regex) takesLong(value string) bool { return p.size*len(value) > longWork }
+
+// matchUntil is match for as long as it is wanted.
+func (p *regex) matchUntil(value string, ended func() bool) bool {
+	return p.expression.MatchReader(&endingReader{text: strings.NewReader(value), ended: ended})
+}
+
+// endingReader reads a text, up to the moment when nobody wants it any more.
+type endingReader struct {
+	text  *strings.Reader
+	read  int
+	ended func() bool
+}
+
+func (r *endingReader) ReadRune() (rune, int, error) {
+	if r.read++; r.read%256 == 0 && r.ended() {
+		return 0, 0, io.EOF
+	}
+	return r.text.ReadRune()
 }
 
 func (p *regex) held() string { return fold(p.prefix) }

@@ -18,8 +18,9 @@ import (
 	"muster/server/fault"
 )
 
-// sqliteReaders bounds the read connections of one process.
-const sqliteReaders = 8
+// sqliteReaders bounds the read connections of one process. Searches, exports and
+// hunts, which take up to eight at once, must leave some for everything else.
+const sqliteReaders = 12
 
 func gormConfig() *gorm.Config {
 	return &gorm.Config{

@@ -68,7 +68,7 @@ func TestTagsThatCannotBe(t *testing.T) {
 			kind         fault.Kind
 		}{
 			{"a blank one", "Tag provided is invalid!", create(" "), fault.Invalid},
-			{"one with a comma", "Tag provided is invalid!", create("a,b"), fault.Invalid},
+			{"one with a comma", "Tag provided is invalid! It has at most 100 bytes and no comma", create("a,b"), fault.Invalid},
 			{"one that exists", "Tag is already present!", create("taken "), fault.Conflict},
 			{"renaming none", "Tag doesnot exists!", f.RenameTag(ctx, "nobody", "x"), fault.NotFound},
 			{"renaming to a blank", "Tag provided is invalid!", f.RenameTag(ctx, "taken", ""), fault.Invalid},

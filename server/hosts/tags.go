@@ -15,6 +15,7 @@ const maxTag = 100 // bytes
 var (
 	errTagHost    error = fault.New(fault.NotFound, "Host id or node id passed it not correct")
 	errTagInvalid error = fault.New(fault.Invalid, "Tag provided is invalid!")
+	errTagText    error = fault.New(fault.Invalid, "Tag provided is invalid! It has at most %d bytes and no comma", maxTag)
 	errTagMissing error = fault.New(fault.NotFound, "Tag provided is not in host's tag list, Please check tag once again")
 	errTagUnknown error = fault.New(fault.NotFound, "Tag provided doesnot exists")
 )
@@ -23,8 +24,11 @@ var (
 // Invalid.
 func cleanTag(tag string) (string, error) {
 	tag = trimmed(tag)
-	if tag == "" || len(tag) > maxTag || strings.Contains(tag, ",") {
+	switch {
+	case tag == "":
 		return "", errTagInvalid
+	case len(tag) > maxTag, strings.Contains(tag, ","):
+		return "", errTagText
 	}
 	return tag, nil
 }

@@ -24,8 +24,8 @@ func TestTags(t *testing.T) {
 			kind         fault.Kind
 		}{
 			{"a blank tag", "Tag provided is invalid!", f.AddTag(ctx, host.ID, " \t"), fault.Invalid},
-			{"a tag with a comma", "Tag provided is invalid!", f.AddTag(ctx, host.ID, "a,b"), fault.Invalid},
-			{"a long tag", "Tag provided is invalid!", f.AddTag(ctx, host.ID, strings.Repeat("x", maxTag+1)), fault.Invalid},
+			{"a tag with a comma", "Tag provided is invalid! It has at most 100 bytes and no comma", f.AddTag(ctx, host.ID, "a,b"), fault.Invalid},
+			{"a long tag", "Tag provided is invalid! It has at most 100 bytes and no comma", f.AddTag(ctx, host.ID, strings.Repeat("x", maxTag+1)), fault.Invalid},
 			{"removing a blank tag", "Tag provided is invalid!", f.RemoveTag(ctx, host.ID, ""), fault.Invalid},
 			{"a tag on no host", "Host id or node id passed it not correct", f.AddTag(ctx, 4711, "blue"), fault.NotFound},
 			{"removing from no host", "Host id or node id passed it not correct", f.RemoveTag(ctx, 4711, "blue"), fault.NotFound},

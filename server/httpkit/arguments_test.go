@@ -140,7 +140,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a missing argument", `{}`, map[string]string{"query": missing}},
 		{"a null for a required argument", `{"query":null}`, map[string]string{"query": "Must not be null!"}},
 		{"every wrong argument at once", `{"limit":"x","kind":"c","on":"maybe","ids":"1,x","obj":[1]}`, map[string]string{
-			"query": missing, "limit": "'x' is not a whole number", "kind": "The value 'c' is not a valid choice for 'kind'.",
+			"query": missing, "limit": "'x' is not a whole number", "kind": "The value 'c' is not a valid choice for 'kind'. Valid are: a, b",
 			"on": "'maybe' is neither true nor false", "ids": "'x' is not a whole number", "obj": "a JSON object is expected here",
 		}},
 		{"a number out of bounds", `{"query":"a","limit":-1}`, map[string]string{"limit": "-1 is less than 0"}},
@@ -177,7 +177,7 @@ func TestBodyOnlyArguments(t *testing.T) {
 	}
 	const asJSON, asForm = "application/json", "application/x-www-form-urlencoded"
 	for name, r := range map[string]*http.Request{
-		"from the form":                       request("POST", "/?hint=url", asForm, "password=body"),
+		"from the form":                       request("POST", "/", asForm, "password=body"),
 		"from JSON":                           request("POST", "/", asJSON, `{"password":"body"}`),
 		"from the body where the URL has one": request("POST", "/?password=url", asJSON, `{"password":"body"}`),
 	} {
@@ -196,6 +196,50 @@ func TestBodyOnlyArguments(t *testing.T) {
 		if diff := cmp.Diff(map[string]string{"password": missingInBody}, fault.FieldsOf(err)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+func TestBodyOnlyArgumentsInTheURLAreRefused(t *testing.T) {
+	type secret struct {
+		Hint *string `arg:"hint,body"`
+	}
+	_, err := Decode[secret](request("POST", "/?hint=url", "application/json", `{"other":1}`))
+	if diff := cmp.Diff(map[string]string{"hint": notInURL}, fault.FieldsOf(err)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPages(t *testing.T) {
+	type page struct {
+		Limit int `arg:"limit,default=10,min=0,max=1000,page"`
+	}
+	for sent, want := range map[string]int{`{}`: 10, `{"limit":0}`: 10, `{"limit":"7"}`: 7, `{"limit":1000}`: 1000, `{"limit":1001}`: 1000} {
+		if got, err := Decode[page](request("POST", "/", "application/json", sent)); err != nil || got.Limit != want {
+			t.Errorf("%s: %d %v, want %d", sent, got.Limit, err, want)
+		}
+	}
+	_, err := Decode[page](request("POST", "/", "application/json", `{"limit":-1}`))
+	if diff := cmp.Diff(map[string]string{"limit": "-1 is less than 0"}, fault.FieldsOf(err)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestArgumentsThatTheDoorRefuses(t *testing.T) {
+	type takes struct {
+		Dry bool `arg:"dry"`
+	}
+	refused := map[string]string{"dry": "no"}
+	for sent, want := range map[string]map[string]string{
+		`{"dry":true}`: refused, `{"dry":"perhaps"}`: refused, `{"dry":false}`: nil, `{"dry":null}`: nil, `{}`: nil,
+	} {
+		err := planOf[struct{}]().decode(request("POST", "/", "application/json", sent), &struct{}{}, refused)
+		if diff := cmp.Diff(want, fault.FieldsOf(err)); diff != "" {
+			t.Errorf("%s: %s", sent, diff)
+		}
+	}
+	got := takes{}
+	if err := planOf[takes]().decode(request("POST", "/?dry=1", "", ""), &got, refused); err != nil || !got.Dry {
+		t.Errorf("a request that takes the argument is refused: %+v %v", got, err)
 	}
 }
 

@@ -9,6 +9,7 @@ type Argument struct {
 	InPath   bool
 	BodyOnly bool // not taken from the query string
 	Required bool
+	Page     bool // a number over Max is as good as Max, and 0 as good as none
 	Default  *string
 	Choices  []string
 	Min, Max *int64
@@ -24,7 +25,7 @@ func Arguments(request reflect.Type) []Argument {
 	list := make([]Argument, 0, len(plan.fields))
 	for _, f := range plan.fields {
 		list = append(list, Argument{
-			Name: f.name, Type: f.kind, InPath: f.fromPath, BodyOnly: f.bodyOnly, Required: f.required,
+			Name: f.name, Type: f.kind, InPath: f.fromPath, BodyOnly: f.bodyOnly, Required: f.required, Page: f.page,
 			Default: f.fallback, Choices: f.choices, Min: f.min, Max: f.max,
 		})
 	}

@@ -25,6 +25,9 @@ type Door struct {
 	Failure func(w http.ResponseWriter, r *http.Request, status int, err error)
 	// BodyLimit bounds request bodies, in bytes; 0 means DefaultBodyLimit.
 	BodyLimit int64
+	// Refuse holds arguments that must not be ignored by a request that does not
+	// take them, with what is said then: unless they are false, they are refused.
+	Refuse map[string]string
 }
 
 // Handle adapts fn to HTTP: the request's arguments become a Req (see Decode),
@@ -34,7 +37,7 @@ func Handle[Req, Resp any](d *Door, fn func(ctx context.Context, req Req) (Resp,
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, d.bodyLimit())
 		var req Req
-		if err := plan.decode(r, &req); err != nil {
+		if err := plan.decode(r, &req, d.Refuse); err != nil {
 			d.Fail(w, r, err)
 			return
 		}

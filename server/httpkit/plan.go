@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,7 @@ const (
 	missingInBody = "Missing required parameter in the JSON body or the post body"
 	missing       = missingInBody + " or the query string"
 	missingUpload = "Missing required parameter in an uploaded file"
+	notInURL      = "Must be in the JSON body or the post body: addresses end up in logs"
 )
 
 // plan is what a request struct asks for, read from its tags once.
@@ -30,6 +32,7 @@ type field struct {
 	fromPath bool
 	bodyOnly bool
 	required bool
+	page     bool
 	pointer  bool
 	upload   bool
 	fallback *string
@@ -41,8 +44,9 @@ type field struct {
 // Decode fills a Req from the request, on any verb, from JSON body, form body,
 // query string (the body wins) and path. Fields are named by tags:
 //
-//	arg:"NAME[,required][,body][,default=V][,choices=a|b][,min=N][,max=N]"
-//	             body: what the query string says is ignored, for what is secret
+//	arg:"NAME[,required][,body][,default=V][,choices=a|b][,min=N][,max=N][,page]"
+//	             body: it is not taken from the query string, for what is secret
+//	             page: the size of a page: 0 is as good as absent, more than max is max
 //	path:"NAME"  a path wildcard, which no argument can overwrite
 //
 // Types: string, int, int64, bool, pointers to these (nil: absent), []string,
@@ -55,7 +59,7 @@ type field struct {
 // for a path value of another type than asked for. The caller bounds the body.
 func Decode[Req any](r *http.Request) (Req, error) {
 	var req Req
-	err := planOf[Req]().decode(r, &req)
+	err := planOf[Req]().decode(r, &req, nil)
 	return req, err
 }
 
@@ -120,6 +124,8 @@ func (f *field) option(options string) error {
 			f.required = true
 		case "body":
 			f.bodyOnly = true
+		case "page":
+			f.page = true
 		case "default":
 			f.fallback = &value
 		case "choices":
@@ -141,7 +147,8 @@ func (f *field) option(options string) error {
 	return nil
 }
 
-func (p *plan) decode(r *http.Request, req any) error {
+// decode is Decode; refused is the door's Refuse.
+func (p *plan) decode(r *http.Request, req any, refused map[string]string) error {
 	if p.err != nil {
 		return p.err
 	}
@@ -149,7 +156,7 @@ func (p *plan) decode(r *http.Request, req any) error {
 	if err != nil {
 		return err
 	}
-	wrong := map[string]string{}
+	wrong := p.refuse(args, refused)
 	target := reflect.ValueOf(req).Elem()
 	for i := range p.fields {
 		f := &p.fields[i]
@@ -161,7 +168,11 @@ func (p *plan) decode(r *http.Request, req any) error {
 			continue
 		}
 		given, found := args[f.name]
-		found = found && !(f.bodyOnly && given.inURL)
+		if found && f.bodyOnly && given.inURL {
+			if found = false; !f.required {
+				wrong[f.name] = notInURL
+			}
+		}
 		if problem := f.set(into, given, found); problem != "" {
 			wrong[f.name] = problem
 		}
@@ -175,69 +186,17 @@ func (p *plan) decode(r *http.Request, req any) error {
 	return nil
 }
 
-// set converts one argument; it returns what is wrong with it, or "".
-func (f *field) set(into reflect.Value, given argument, found bool) string {
-	if found && given.isJSON && given.json == nil {
-		if f.required {
-			return "Must not be null!"
+// refuse names the arguments that the door refuses and the request does not take.
+func (p *plan) refuse(args map[string]argument, refused map[string]string) map[string]string {
+	wrong := map[string]string{}
+	for name, why := range refused {
+		given, found := args[name]
+		if !found || slices.ContainsFunc(p.fields, func(f field) bool { return f.name == name }) {
+			continue
 		}
-		found = false
-	}
-	value, problem := reflect.Value{}, ""
-	if found {
-		if value, problem = f.convert(given); problem != "" {
-			return problem
+		if value, problem := toBool(given); problem != "" || value.IsValid() && value.Bool() {
+			wrong[name] = why
 		}
 	}
-	if !value.IsValid() || f.blankChoice(value) {
-		switch {
-		case f.required && f.upload:
-			return missingUpload
-		case f.required && f.bodyOnly:
-			return missingInBody
-		case f.required:
-			return missing
-		case f.fallback == nil:
-			return ""
-		}
-		if value, problem = f.convert(argument{texts: []string{*f.fallback}}); problem != "" {
-			return problem
-		}
-	}
-	if problem := f.check(value); problem != "" {
-		return problem
-	}
-	if f.pointer {
-		into.Set(reflect.New(into.Type().Elem()))
-		into = into.Elem()
-	}
-	into.Set(value.Convert(into.Type()))
-	return ""
-}
-
-// blankChoice reports an empty value of an argument with choices: forms send
-// those for "any".
-func (f *field) blankChoice(value reflect.Value) bool {
-	return len(f.choices) > 0 && value.Kind() == reflect.String && value.Len() == 0
-}
-
-func (f *field) check(value reflect.Value) string {
-	if len(f.choices) > 0 && value.Kind() == reflect.String {
-		for _, choice := range f.choices {
-			if value.String() == choice {
-				return ""
-			}
-		}
-		return fmt.Sprintf("The value %s is not a valid choice for '%s'.", quote(value.String()), f.name)
-	}
-	if value.Kind() != reflect.Int && value.Kind() != reflect.Int64 {
-		return ""
-	}
-	if f.min != nil && value.Int() < *f.min {
-		return fmt.Sprintf("%d is less than %d", value.Int(), *f.min)
-	}
-	if f.max != nil && value.Int() > *f.max {
-		return fmt.Sprintf("%d is more than %d", value.Int(), *f.max)
-	}
-	return ""
+	return wrong
 }

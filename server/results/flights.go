@@ -45,9 +45,10 @@ func (f *flights) oldest() int64 {
 	return oldest
 }
 
-// notBefore keeps a clock that is set back from adding rows to a closed segment.
+// notBefore keeps a clock that is set back from adding rows to a closed segment; at
+// is where the last one ends.
 func (f *flights) notBefore(at int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.least = max(f.least, at)
+	f.least = at
 }

@@ -3,7 +3,7 @@ package results
 import (
 	"cmp"
 	"context"
-	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -90,6 +90,7 @@ type chase struct {
 	values  map[string]bool // normalised
 	keys    []uint64        // of every column and value, sorted
 	within  stretch
+	soon    int64 // later rows have the time of a clock that was set back since
 	until   time.Time
 	reach   Reach
 	found   func(stretch, []hit)
@@ -113,10 +114,10 @@ func (s *Store) hunt(ctx context.Context, h Hunt, found func(stretch, []hit)) (R
 	now := s.o.Now()
 	c := &chase{
 		s: s, columns: columns, values: map[string]bool{}, found: found, until: time.Now().Add(s.o.SearchBudget),
-		within: stretch{database.Micros(h.From), database.Micros(now.Add(ahead))},
+		within: stretch{database.Micros(h.From), math.MaxInt64}, soon: database.Micros(now.Add(ahead)),
 	}
 	if !h.To.IsZero() {
-		c.within.to = min(c.within.to, database.Micros(h.To))
+		c.within.to = database.Micros(h.To)
 	}
 	c.prepare(h)
 	if err := c.run(ctx); err != nil {
@@ -169,10 +170,7 @@ func (c *chase) run(ctx context.Context) error {
 			c.reach.Complete = false
 			return nil
 		case at.from == g.FromAt && at.to == g.ToAt:
-			if err = c.look(ctx, g); errors.Is(err, errSegment) {
-				c.s.log.Error("a segment of the index cannot be read, its rows are", "segment", g.ID)
-				err = c.read(ctx, at)
-			}
+			err = c.ask(ctx, g)
 		default: // the index does not know which of its rows are in this part
 			err = c.read(ctx, at)
 		}

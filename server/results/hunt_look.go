@@ -3,14 +3,35 @@ package results
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
 
-// look asks the index about a segment.
+// errGone says that a segment went after it was listed.
+var errGone = errors.New("a segment of the index of observed values is gone")
+
+// ask asks the index about a segment, and reads its rows where the index has no
+// answer: the segment is damaged, or it was cut or purged a moment ago, and some of
+// its rows may be left.
+func (c *chase) ask(ctx context.Context, g segment) error {
+	err := c.look(ctx, g)
+	switch {
+	case errors.Is(err, errSegment):
+		c.s.log.Error("a segment of the index cannot be read, its rows are", "segment", g.ID)
+	case !errors.Is(err, errGone):
+		return err
+	}
+	return c.read(ctx, stretch{g.FromAt, g.ToAt})
+}
+
+// look finds the rows of a segment in the index.
 func (c *chase) look(ctx context.Context, g segment) error {
 	v, err := c.s.sieveOf(ctx, g.ID)
-	if err != nil || v == nil { // gone: it was purged a moment ago
+	if err == nil && v == nil {
+		err = errGone
+	}
+	if err != nil {
 		return err
 	}
 	var wanted []uint64
@@ -50,6 +71,9 @@ func (s *Store) postings(ctx context.Context, id int64, v *sieve, keys []uint64)
 		return nil, nil
 	}
 	blobs, err := s.parts(ctx, id, wanted)
+	if err == nil && blobs == nil {
+		err = errGone
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +94,8 @@ func (s *Store) postings(ctx context.Context, id int64, v *sieve, keys []uint64)
 }
 
 // read looks at the rows of a stretch themselves, the newest first, up to what one
-// hunt may read.
+// hunt may read. What lies beyond soon, which is next to nothing, comes with the
+// first of them.
 func (c *chase) read(ctx context.Context, whole stretch) error {
 	if whole.from >= whole.to {
 		return nil
@@ -82,13 +107,14 @@ func (c *chase) read(ctx context.Context, whole stretch) error {
 			c.reach.Complete = false
 			return nil
 		}
-		at := stretch{max(high-pace.micros, whole.from), high}
+		top := min(high, c.soon)
+		at := stretch{max(top-pace.micros, whole.from), high}
 		m.found, m.oldest = m.found[:0], at.to
-		rows, err := c.s.eachStored(ctx, at, pace.limit(at.to-at.from), m.add)
+		rows, err := c.s.eachStored(ctx, at, pace.limit(top-at.from), m.add)
 		if err != nil {
 			return err
 		}
-		if !pace.saw(at.to-at.from, rows) {
+		if !pace.saw(top-at.from, rows) {
 			continue
 		}
 		m.rows += rows

@@ -112,7 +112,7 @@ func (s *Store) horizon(all bool) int64 {
 
 // resume returns the segment to go on with, or nil when there is nothing yet.
 func (s *Store) resume(ctx context.Context, horizon int64) (*pending, error) {
-	base, err := s.sealedTo(ctx)
+	base, err := s.base(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +128,35 @@ func (s *Store) resume(ctx context.Context, horizon int64) (*pending, error) {
 	p := &pending{base: base, cuts: s.observer.cuts.Load(), at: stretch{from, from}, builder: newBuilder(s.observer.rows), stride: stride{int64(time.Minute / time.Microsecond), max(s.observer.rows/4, 1)}}
 	s.observer.pending = p
 	return p, nil
+}
+
+// base is where the last segment ends, and lets no row arrive before. An index that
+// covers what is still to come was made under a clock that has been set back: what
+// arrives now would lie in it and never be found, so that part of it is forgotten.
+func (s *Store) base(ctx context.Context) (int64, error) {
+	to, err := s.sealedTo(ctx)
+	if soon := database.Micros(s.o.Now().Add(ahead)); err == nil && to > soon {
+		s.log.Warn("the clock was set back: the index of observed values is made anew from now on", "covered_to", database.FromMicros(to))
+		s.observer.cuts.Add(1)
+		if err := s.db.Write(ctx).Exec("DELETE FROM observed WHERE to_at > ?", soon).Error; err != nil {
+			return 0, err
+		}
+		to, err = s.sealedTo(ctx)
+	}
+	if err == nil {
+		s.flights.notBefore(to)
+	}
+	return to, err
+}
+
+// keepAfterIndex is for a process that starts under a clock that was set back, while
+// none observes yet. It does without when the database does not answer.
+func (s *Store) keepAfterIndex(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if to, err := s.sealedTo(ctx); err == nil && to <= database.Micros(s.o.Now().Add(ahead)) {
+		s.flights.notBefore(to)
+	}
 }
 
 // sealedTo is where the last segment ends; 0 without any.

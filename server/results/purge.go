@@ -41,13 +41,21 @@ func (s *Store) Purge(ctx context.Context, before Before) error {
 }
 
 // purgeTable deletes the rows of the days before end, and the index of what was
-// observed in them.
+// observed in them: afterwards once more, for what was being indexed meanwhile.
 func (s *Store) purgeTable(ctx context.Context, p partitioned, end int64) error {
-	if p.table == "results" {
-		if err := s.forgetObserved(ctx, p.bound(end)); err != nil {
-			return err
-		}
+	if p.table != "results" {
+		return s.purgeRows(ctx, p, end)
 	}
+	if err := s.forgetObserved(ctx, p.bound(end)); err != nil {
+		return err
+	}
+	if err := s.purgeRows(ctx, p, end); err != nil {
+		return err
+	}
+	return s.forgetObserved(ctx, p.bound(end))
+}
+
+func (s *Store) purgeRows(ctx context.Context, p partitioned, end int64) error {
 	switch {
 	case s.db.Engine() == database.Postgres:
 		if err := s.dropPartitions(ctx, p, end); err != nil {

@@ -126,6 +126,7 @@ func (v *view) fetchBatch(ctx context.Context, low, high int64, most time.Durati
 	err = v.s.reading(ctx, most, func(tx *gorm.DB) error {
 		var seen, bytes int
 		rows, next = nil, high
+		v.within(tx.Statement.Context)
 		err := each(tx.Raw("SELECT id, host_id, name, action, columns, decorations, unix_time, received_at"+from+
 			" ORDER BY "+order+" LIMIT ?", append(args, v.batch)...), func(found *sql.Rows) error {
 			row, err := scanRow(found)
@@ -133,7 +134,13 @@ func (v *view) fetchBatch(ctx context.Context, low, high int64, most time.Durati
 				return err
 			}
 			seen, bytes, next = seen+1, bytes+len(row.Columns)+len(row.Decorations), row.ID
-			if v.visible(row.HostID) && (!check || v.matches(row.Name, row.Columns)) {
+			matches := !check && v.visible(row.HostID)
+			if check {
+				if matches, err = v.matches(row.HostID, row.Name, row.Columns); err != nil {
+					return err
+				}
+			}
+			if matches {
 				rows = append(rows, row)
 			}
 			if bytes > batchBytes {

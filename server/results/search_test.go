@@ -286,3 +286,24 @@ func TestAPageIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestARowThatTakesLongToMatchEndsWithItsStatement(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		s, _ := running(t, db, Options{SearchBudget: 100 * time.Millisecond})
+		large := `{"x":"` + strings.Repeat("abc", 1<<18) + `"}` // minutes
+		report(t, s, Entry{HostID: 1, Name: "q", Action: "added"}, large)
+		tree := where(t, "x", "matches_regex", `(.?.?){500}z!`)
+		began := time.Now()
+		groups, reach, err := s.Search(t.Context(), Search{Where: tree})
+		if took := time.Since(began); err != nil || len(groups) != 0 || reach.Complete || took > 20*time.Second {
+			t.Errorf("%v after %v: %+v %v", groups, took, reach, err)
+		}
+		v, err := s.view(t.Context(), Search{Where: tree})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := v.fetch(t.Context(), v.scope.low, v.scope.high, 50*time.Millisecond); !errors.Is(err, errSlow) {
+			t.Error("its rows:", err)
+		}
+	})
+}

@@ -20,7 +20,8 @@ type view struct {
 	scope  scope
 	clause condition.Clause
 	row    condition.Object
-	batch  int // rows that one statement fetches
+	ended  func() error // see within
+	batch  int          // rows that one statement fetches
 }
 
 func (s *Store) view(ctx context.Context, q Search) (*view, error) {
@@ -103,14 +104,15 @@ func (v *view) countByRow(ctx context.Context, w span, loose bool) (found tally,
 	from, args := v.from(w.low, w.high, loose)
 	err = v.s.reading(ctx, w.time, func(tx *gorm.DB) error {
 		found = tally{}
+		v.within(tx.Statement.Context)
 		return each(tx.Raw("SELECT host_id, name, columns"+from, args...), func(rows *sql.Rows) error {
 			var hostID int64
 			var name, columns sql.RawBytes
 			if err := rows.Scan(&hostID, &name, &columns); err != nil {
 				return err
 			}
-			if !v.visible(hostID) || !v.matches(asText(name), columns) {
-				return nil
+			if matches, err := v.matches(hostID, asText(name), columns); !matches {
+				return err
 			}
 			return found.add(groupKey{hostID, asText(name)}, 1)
 		})
@@ -120,14 +122,25 @@ func (v *view) countByRow(ctx context.Context, w span, loose bool) (found tally,
 
 func (v *view) visible(hostID int64) bool { return v.q.Visible == nil || v.q.Visible(hostID) }
 
-// matches decides about a row that SQL did not decide about. It keeps neither text.
-func (v *view) matches(name string, columns []byte) bool {
-	if v.q.Where == nil {
-		return true
+// within bounds the time in which matches decides.
+func (v *view) within(ctx context.Context) {
+	v.row.Ended = func() bool { return ctx.Err() != nil }
+	v.ended = ctx.Err
+}
+
+// matches decides about a row that SQL did not decide about; false with an error
+// when there was no time to. It keeps neither text.
+func (v *view) matches(hostID int64, name string, columns []byte) (bool, error) {
+	if !v.visible(hostID) || v.q.Where == nil {
+		return v.visible(hostID), nil
 	}
 	v.row.Own[queryName] = name
 	_ = v.row.Load(asText(columns)) // what is no object has no columns
-	return v.q.Where.Match(&v.row)
+	matches := v.q.Where.Match(&v.row)
+	if err := v.ended(); err != nil {
+		return false, err
+	}
+	return matches, nil
 }
 
 // each calls fn for each row of a statement, as it comes.

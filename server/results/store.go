@@ -103,6 +103,7 @@ func New(db *database.DB, b bus.Bus, log *slog.Logger, o Options) *Store {
 // Run writes what Append queues until ctx ends. Then new lines are refused with
 // Busy, the queue is written to its end, and Run returns. It can run once.
 func (s *Store) Run(ctx context.Context) {
+	s.keepAfterIndex(ctx)
 	var writers, hints sync.WaitGroup
 	drained := make(chan struct{})
 	for range s.writers() {

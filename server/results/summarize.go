@@ -8,6 +8,11 @@ import (
 	"muster/server/database"
 )
 
+// summarizeWait is how long PostgreSQL waits for a vacuum that is under way. It has
+// to be less than its deadlock_timeout of a second: a vacuum of its own making that
+// keeps somebody waiting that long is ended, and would never get through.
+const summarizeWait = "200ms"
+
 // summarizeSQL completes the range indexes over the arrival of rows.
 const summarizeSQL = `SELECT count(brin_summarize_new_values(x.indexrelid)) FROM pg_inherits h
 JOIN pg_index x ON x.indrelid = h.inhrelid JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_am m ON m.oid = c.relam
@@ -22,7 +27,7 @@ func (s *Store) summarize(ctx context.Context) {
 		return
 	}
 	err := pgx.BeginFunc(ctx, s.db.Pool(), func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+lockWait+"'"); err != nil {
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+summarizeWait+"'"); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, summarizeSQL)

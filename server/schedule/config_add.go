@@ -11,14 +11,22 @@ import (
 // ConfigArchs are the architectures that may have a config of their own.
 var ConfigArchs = []string{"x86", shippedArch, "arm64"}
 
+// check refuses what no config can be for. Faults: Unprocessable.
+func (k ConfigKey) check() error {
+	if slices.Contains(families, k.Platform) && slices.Contains(ConfigArchs, k.Arch) && slices.Contains(ConfigTypes, k.Type) {
+		return nil
+	}
+	return fault.New(fault.Unprocessable, "There is no platform, arch and type such as %s", k)
+}
+
 // AddConfig stores a config that is not there yet: what the hosts of its platform
 // and architecture run now, changed by c (whose nil Filters stay). The first of its
 // platform and architecture is active at once. Faults: Conflict when it is there;
 // otherwise those of UpdateConfig.
 func (s *Store) AddConfig(ctx context.Context, key ConfigKey, c ConfigChange) (ConfigChanged, error) {
 	key = key.meant()
-	if !slices.Contains(families, key.Platform) || !slices.Contains(ConfigArchs, key.Arch) || !slices.Contains(ConfigTypes, key.Type) {
-		return ConfigChanged{}, fault.New(fault.Unprocessable, "There is no platform, arch and type such as %s", key)
+	if err := key.check(); err != nil {
+		return ConfigChanged{}, err
 	}
 	var added ConfigChanged
 	err := s.db.Tx(ctx, func(tx *database.DB) error {

@@ -47,16 +47,23 @@ func ParseFile(name string, data []byte) ([]Pack, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(packs.members) > maxPacks {
+	read, more, err := readPacks(packs.members)
+	if err != nil {
+		return nil, nil, err
+	}
+	return read, append(append(warnings, packs.warnings...), more...), nil
+}
+
+// readPacks reads packs, each by its name, and returns them by name.
+func readPacks(members map[string]any) (read []Pack, warnings []string, err error) {
+	if len(members) > maxPacks {
 		return nil, nil, fault.New(fault.Unprocessable, "The file has more than %d packs", maxPacks)
 	}
-	warnings = append(warnings, packs.warnings...)
-	var read []Pack
-	for _, name := range slices.Sorted(maps.Keys(packs.members)) {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if err := checkPackName(name); err != nil {
 			return nil, nil, unprocessable(fmt.Errorf("pack %q: %w", name, err))
 		}
-		p, more, err := readPack(name, packs.members[name])
+		p, more, err := readPack(name, members[name])
 		if err != nil {
 			return nil, nil, unprocessable(err)
 		}

@@ -58,7 +58,8 @@ type Pack struct {
 	Queries          map[string]Query
 	Tags             []string // sorted
 	Created, Updated time.Time
-	// Other is as that of a Query.
+	// Other is as that of a Query, and holds what osquery reads in a pack as it does
+	// at the top level, such as decorators: that is sent.
 	Other map[string]any
 }
 
@@ -121,7 +122,11 @@ func (p Pack) frame(stored bool) map[string]any {
 	if stored {
 		setText(o, "description", p.Description)
 		setText(o, "category", p.Category)
-		maps.Copy(o, p.Other)
+	}
+	for key, value := range p.Other {
+		if stored || sentInPack(key) {
+			o[key] = value
+		}
 	}
 	return o
 }

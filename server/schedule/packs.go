@@ -98,33 +98,46 @@ func (s *Store) AddPack(ctx context.Context, p Pack) (Pack, []string, error) {
 
 // ImportPacks is AddPack for several packs: all of them, or none.
 func (s *Store) ImportPacks(ctx context.Context, packs []Pack) (added []Pack, warnings []string, err error) {
-	checked := make([]Pack, 0, len(packs))
+	checked, warnings, err := checkPacks(ctx, packs)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = s.edit(ctx, func(e *editor) error {
+		added, err = e.addPacks(checked)
+		return err
+	})
+	return added, warnings, err
+}
+
+// checkPacks is checkPack for several.
+func checkPacks(ctx context.Context, packs []Pack) (checked []Pack, warnings []string, err error) {
 	for _, p := range packs {
 		clean, more, err := checkPack(ctx, p)
 		if err != nil {
 			return nil, nil, err
 		}
 		clean.Tags = p.Tags
-		checked = append(checked, clean)
-		warnings = append(warnings, more...)
+		checked, warnings = append(checked, clean), append(warnings, more...)
 	}
-	err = s.edit(ctx, func(e *editor) error {
-		for _, p := range checked {
-			if err := e.addPack(p, false); err != nil {
-				return err
-			}
+	return checked, warnings, nil
+}
+
+// addPacks stores packs and returns them as stored.
+func (e *editor) addPacks(packs []Pack) (added []Pack, err error) {
+	for _, p := range packs {
+		if err := e.addPack(p, false); err != nil {
+			return nil, err
 		}
-		l, err := readLibrary(ctx, e.tx)
-		for _, p := range checked {
-			if err == nil {
-				var stored Pack
-				stored, err = l.storedPack(l.packNamed(p.Name))
-				added = append(added, stored)
-			}
+	}
+	l, err := readLibrary(e.ctx, e.tx)
+	for _, p := range packs {
+		if err == nil {
+			var stored Pack
+			stored, err = l.storedPack(l.packNamed(p.Name))
+			added = append(added, stored)
 		}
-		return err
-	})
-	return added, warnings, err
+	}
+	return added, err
 }
 
 // checkPack returns a pack as it reads back once it is stored.

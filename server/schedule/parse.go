@@ -89,7 +89,21 @@ func readFrame(name string, f *fields) (Pack, []string) {
 	}
 	f.get("queries")
 	p.Other = f.rest()
+	for key := range p.Other {
+		if sentInPack(key) && f.get(key) != nil {
+			if err := checkFilter(key, p.Other[key]); err != nil {
+				f.fail("%s", err)
+			}
+		}
+	}
 	return p, append(f.unknown(), platformWarning(f.where, p.Platform)...)
+}
+
+// sentInPack reports whether osquery's parsers read a key in a pack as they do at
+// the top level (osquery-tls 2.4): decorators, yara, views and the like.
+func sentInPack(key string) bool {
+	_, parsed := filters[key]
+	return parsed
 }
 
 // readQuery reads an entry of a pack or of a config; only those of a config have a status.

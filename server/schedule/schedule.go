@@ -80,24 +80,11 @@ func (s *Store) Load(ctx context.Context) error {
 // Run keeps what is served fresh until ctx ends. While the database cannot be
 // reached, what was read last stays in use.
 func (s *Store) Run(ctx context.Context) {
-	wake, stop := s.bus.Subscribe(topic)
-	defer stop()
-	tags, stopTags := s.bus.Subscribe(hosts.TopicTags)
-	defer stopTags()
-	ticker := time.NewTicker(s.poll)
-	defer ticker.Stop()
-	for {
+	bus.Follow(ctx, s.bus, s.poll, func() {
 		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("the schedule cannot be read again; the last one stays in use", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-wake:
-		case <-tags:
-		case <-ticker.C:
-		}
-	}
+	}, topic, hosts.TopicTags)
 }
 
 // With returns a store for use inside the transaction tx: it reads and changes what

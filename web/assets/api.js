@@ -62,9 +62,8 @@ function argumentsOf(operation) {
 function input(argument) {
   const type = typeOf(argument.schema);
   const attributes = { name: argument.name, "data-place": argument.place, "data-type": type, "aria-label": argument.name };
-  if (argument.schema.enum) {
-    return make("select", attributes, make("option", { value: "", text: "" }), ...argument.schema.enum.map((value) => make("option", { value, text: value })));
-  }
+  const choices = type === "boolean" ? ["true", "false"] : argument.schema.enum;
+  if (choices) return make("select", attributes, make("option", { value: "", text: "" }), ...choices.map((value) => make("option", { value, text: value })));
   if (type === "object") return make("textarea", { ...attributes, placeholder: "{ }", spellcheck: "false" });
   if (type === "file") return make("input", { ...attributes, type: "file" });
   const secret = argument.name.includes("password");
@@ -166,7 +165,7 @@ function show() {
     for (const [path, verbs] of Object.entries(description.paths)) {
       for (const [verb, operation] of Object.entries(verbs)) {
         if (operation.tags[0] !== name) continue;
-        const short = path.startsWith(base) ? path.slice(base.length) : path;
+        const short = path.startsWith(base) ? path.slice(base.length) : `${path} (from the root)`;
         const badge = () => make("span", { class: "verb", "data-verb": verb, text: verb.toUpperCase() });
         const words = `${verb} ${short} ${operation.summary}`.toLowerCase();
         const details = make("details", { id: operation.operationId, "data-words": words },
