@@ -53,7 +53,7 @@ func TestListAudit(t *testing.T) {
 func TestTheAuditTrailIsReadByAnIndex(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *clock) {
 		if s.db.Engine() != "sqlite" {
-			t.Skip("an almost empty table of PostgreSQL is scanned whatever there is")
+			return // PostgreSQL scans a table that is almost empty, whatever index there is
 		}
 		where, args := AuditFilter{From: c.Now(), Action: "host."}.where()
 		var plan []struct{ Detail string }

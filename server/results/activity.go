@@ -2,10 +2,8 @@ package results
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"muster/server/database"
 	"muster/server/fault"
@@ -24,16 +22,6 @@ type ActivityFilter struct {
 	Search string // in any value of the columns, without regard to case; empty for all
 	Start  int    // rows to skip
 	Limit  int    // 0 means DefaultLimit; more than MaxLimit means MaxLimit
-}
-
-// Row is a stored row of a scheduled query.
-type Row struct {
-	ID, HostID   int64
-	Name, Action string
-	Columns      json.RawMessage // an object
-	Decorations  json.RawMessage // an object, or nil
-	Time         time.Time       // the agent's clock, to the second
-	ReceivedAt   time.Time
 }
 
 // Activity returns rows that are not of action removed, newest first, and how
@@ -76,25 +64,8 @@ func (s *Store) valuesContain() string {
 }
 
 func (s *Store) activityPage(ctx context.Context, where string, args []any, f ActivityFilter) ([]Row, error) {
-	var found []struct {
-		ID                                 int64
-		Name, Action, Columns, Decorations string
-		UnixTime, ReceivedAt               int64
-	}
-	err := s.db.Read(ctx).Raw("SELECT id, name, action, columns, decorations, unix_time, received_at FROM results WHERE "+where+
-		" ORDER BY id DESC LIMIT ? OFFSET ?", append(slices.Clip(args), limit(f.Limit), max(f.Start, 0))...).Scan(&found).Error
-	if err != nil {
-		return nil, database.Fault(err)
-	}
-	rows := make([]Row, len(found))
-	for i, r := range found {
-		rows[i] = Row{ID: r.ID, HostID: f.HostID, Name: r.Name, Action: r.Action, Columns: json.RawMessage(r.Columns),
-			Time: time.Unix(r.UnixTime, 0).UTC(), ReceivedAt: database.FromMicros(r.ReceivedAt)}
-		if r.Decorations != "" {
-			rows[i].Decorations = json.RawMessage(r.Decorations)
-		}
-	}
-	return rows, nil
+	return readRows(s.db.Read(ctx).Raw("SELECT "+rowFields+" FROM results WHERE "+where+
+		" ORDER BY id DESC LIMIT ? OFFSET ?", append(slices.Clip(args), limit(f.Limit), max(f.Start, 0))...))
 }
 
 // NameCount is how many rows a host reported for a query.

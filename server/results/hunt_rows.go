@@ -3,10 +3,8 @@ package results
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"iter"
 	"slices"
-	"time"
 
 	"muster/server/database"
 	"muster/server/fault"
@@ -103,23 +101,5 @@ func (s *Store) fetch(ctx context.Context, refs []ref) ([]Row, error) {
 	if s.db.Engine() == database.Postgres {
 		statement, args = " AND received_at >= ? AND received_at < ?", append(args, at.from, at.to)
 	}
-	var found []struct {
-		ID, HostID                         int64
-		Name, Action, Columns, Decorations string
-		UnixTime, ReceivedAt               int64
-	}
-	err := s.db.Read(ctx).Raw("SELECT id, host_id, name, action, columns, decorations, unix_time, received_at FROM results WHERE id IN ?"+statement+
-		" ORDER BY id DESC", args...).Scan(&found).Error
-	if err != nil {
-		return nil, database.Fault(err)
-	}
-	rows := make([]Row, len(found))
-	for i, r := range found {
-		rows[i] = Row{ID: r.ID, HostID: r.HostID, Name: r.Name, Action: r.Action, Columns: json.RawMessage(r.Columns),
-			Time: time.Unix(r.UnixTime, 0).UTC(), ReceivedAt: database.FromMicros(r.ReceivedAt)}
-		if r.Decorations != "" {
-			rows[i].Decorations = json.RawMessage(r.Decorations)
-		}
-	}
-	return rows, nil
+	return readRows(s.db.Read(ctx).Raw("SELECT "+rowFields+" FROM results WHERE id IN ?"+statement+" ORDER BY id DESC", args...))
 }

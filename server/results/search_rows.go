@@ -3,13 +3,11 @@ package results
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"time"
 
 	"gorm.io/gorm"
 
-	"muster/server/database"
 	"muster/server/fault"
 )
 
@@ -127,7 +125,7 @@ func (v *view) fetchBatch(ctx context.Context, low, high int64, most time.Durati
 		var seen, bytes int
 		rows, next = nil, high
 		v.within(tx.Statement.Context)
-		err := each(tx.Raw("SELECT id, host_id, name, action, columns, decorations, unix_time, received_at"+from+
+		err := each(tx.Raw("SELECT "+rowFields+from+
 			" ORDER BY "+order+" LIMIT ?", append(args, v.batch)...), func(found *sql.Rows) error {
 			row, err := scanRow(found)
 			if err != nil {
@@ -169,19 +167,4 @@ func ignore(err, known error) error {
 		return nil
 	}
 	return err
-}
-
-func scanRow(found *sql.Rows) (Row, error) {
-	var r Row
-	var columns, decorations string
-	var unix, received int64
-	if err := found.Scan(&r.ID, &r.HostID, &r.Name, &r.Action, &columns, &decorations, &unix, &received); err != nil {
-		return Row{}, err
-	}
-	r.Columns = json.RawMessage(columns)
-	if decorations != "" {
-		r.Decorations = json.RawMessage(decorations)
-	}
-	r.Time, r.ReceivedAt = time.Unix(unix, 0).UTC(), database.FromMicros(received)
-	return r, nil
 }
