@@ -76,9 +76,10 @@ func (w *writer) commit(requests []*request) error {
 	defer cancel()
 	b := &w.batch
 	b.fill(requests, w.s.flights.begin(w, w.s.o.Now))
-	defer w.s.flights.end(w)
 	defer b.reset()
-	if err := w.engine.store(ctx, b); err != nil {
+	err := w.engine.store(ctx, b)
+	w.s.flights.end(w) // before anybody is told: who asks for the index then finds the rows old enough
+	if err != nil {
 		return database.Fault(err)
 	}
 	w.s.counts.lastCommit.Store(int64(time.Since(began)))
