@@ -105,7 +105,8 @@ func needsNothing(t *testing.T, page string) {
 		}
 	}
 	for _, match := range regexp.MustCompile(`\s(?:src|href)="(/[^"]*)"`).FindAllStringSubmatch(page, -1) {
-		elsewhere := map[string]bool{"/downloads/certificate.crt": true, "/healthz": true, "/readyz": true, "/services/api/v1/openapi.json": true}
+		elsewhere := map[string]bool{"/downloads/certificate.crt": true, "/downloads/linux/osquery.flags": true, "/downloads/darwin/osquery.flags": true, "/downloads/windows/osquery.flags": true,
+			"/healthz": true, "/readyz": true, "/services/api/v1/openapi.json": true}
 		if response := ask(t, "GET", match[1], nil); !elsewhere[match[1]] && response.StatusCode != http.StatusOK {
 			t.Errorf("the page asks for %s: %d", match[1], response.StatusCode)
 		}

@@ -3,9 +3,9 @@
 "use strict";
 
 const places = {
-  linux: ["/etc/osquery/muster.crt", "/etc/osquery/muster.secret"],
-  darwin: ["/private/var/osquery/muster.crt", "/private/var/osquery/muster.secret"],
-  windows: ["C:\\Program Files\\osquery\\muster.crt", "C:\\Program Files\\osquery\\muster.secret"],
+  linux: ["/etc/osquery/muster-ca.pem", "/etc/osquery/enroll_secret"],
+  darwin: ["/private/var/osquery/muster-ca.pem", "/private/var/osquery/enroll_secret"],
+  windows: ["C:\\Program Files\\osquery\\certs\\muster-ca.pem", "C:\\Program Files\\osquery\\enroll_secret"],
 };
 
 function fill(selector, text) {
