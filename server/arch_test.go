@@ -27,17 +27,21 @@ var floors = map[string]int{
 	"server/detect": 4, "server/intel": 4, "server/alerts": 4, "yara": 4, // features
 	"server/hosts":     3, // the one noun that every feature may name
 	"server/jobs":      2,
+	"server/matcher":   2, // many conditions at once
+	"server/sigma":     2, // Sigma rules to conditions
 	"server/condition": 1, "server/database": 1, "server/bus": 1, "server/httpkit": 1,
 	"server/osquery":   1, // what osquery is: its tables and its SQL
 	"server/indicator": 1, // what an indicator is, and the form in which two are compared
 	"server/seal":      1, // secrets at rest
 	"server/fault":     0, "migrations": 0, "packs": 0, "certs": 0, "web": 0,
+	"rules": 0, // rules that ship with the server
 }
 
 // support holds the packages that exist for tests: what they may import, and who
 // but tests may import them.
 var support = map[string]struct{ imports, importers []string }{
 	"server/database/dbtest":  {imports: []string{"server/database", "migrations"}, importers: []string{"server/bench"}},
+	"server/matcher/corpus":   {imports: []string{"server/condition"}, importers: []string{"server/bench"}},
 	"server/outputs/smtptest": {},
 	"agentapi/agenttest":      {imports: []string{"server/osquery"}, importers: []string{"server", "server/bench"}},
 }
