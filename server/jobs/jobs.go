@@ -1,8 +1,13 @@
-// Package jobs runs periodic background work with one leader among replicas.
+// Package jobs does background work: periodic work with one leader among replicas
+// (Runner), and jobs that must not be lost, by whichever replica is free (Queue).
 //
-// It writes the table leases: a row says who may run a piece of work and until
-// when. It knows no feature: what the work does is the caller's. Replicas are
+// It writes the tables leases and jobs: a row says who may do a piece of work and
+// until when. It knows no feature: what the work does is the caller's. Replicas are
 // told apart by a random id, and their clocks are taken to agree within grace.
+//
+// A job is added in the transaction of what it is for, is done at least once, and
+// is tried again when it fails, longer and longer, until it is dead. Dead ones stay
+// visible and can be replayed.
 //
 // A lease has two lives. While the work runs it is short and renewed, so that a
 // replica that dies in the middle is soon replaced. After the work it lasts
