@@ -45,10 +45,11 @@ func (v *view) events(table string, each func(*happening) record) []record {
 	return rows
 }
 
-// started picks the program of an event.
+// started picks the program of an event, and one that runs as its parent: queries
+// join events with processes to learn of it.
 func (v *view) started(h *happening) process {
-	passing := passingPrograms[v.platform]
-	return v.start(passing[h.IntN(len(passing))], 2000+h.Int64N(60000), 1+h.Int64N(900), h.at)
+	passing, running := passingPrograms[v.platform], v.processes()
+	return v.start(passing[h.IntN(len(passing))], 2000+h.Int64N(60000), running[h.IntN(len(running))].pid, h.at)
 }
 
 func processEvents(v *view) []record {

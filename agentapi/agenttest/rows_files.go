@@ -69,13 +69,16 @@ func (v *view) matching(pattern string) []string {
 	return found
 }
 
-// knownFiles are the programs that run and a few more.
+// knownFiles are the programs and a few more.
 func (v *view) knownFiles() []string {
 	var paths []string
 	for _, p := range v.processes() {
 		if strings.ContainsAny(p.path, `/\`) {
 			paths = append(paths, p.path)
 		}
+	}
+	for _, p := range passingPrograms[v.platform] {
+		paths = append(paths, p.path)
 	}
 	if v.platform == Windows {
 		paths = append(paths, `C:\Windows\System32\drivers\etc\hosts`, `C:\Users\`+v.people[0]+`\notes.txt`)
@@ -118,11 +121,15 @@ func fileRows(v *view) []record {
 		directory, name := directoryOf(path)
 		content := v.content(path)
 		at := num(v.boot.Unix() - 86400)
-		rows = append(rows, record{
+		row := record{
 			"path": path, "directory": directory, "filename": name, "inode": num(200000 + i), "uid": "0", "gid": "0", "mode": "0644",
 			"device": "0", "size": num(len(content)), "block_size": "4096", "atime": at, "mtime": at, "ctime": at, "btime": at,
 			"hard_links": "1", "symlink": "0", "type": "regular", "symlink_target_path": "",
-		})
+		}
+		if v.platform == Windows && strings.HasSuffix(name, ".exe") {
+			row["original_filename"] = strings.ToUpper(name[:1]) + name[1:]
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }

@@ -146,3 +146,21 @@ func TestFilesFollowThePathsThatAQueryNames(t *testing.T) {
 		wantEqual(t, sql, len(rows), want)
 	}
 }
+
+func TestStartedProgramsHaveParentsAndNames(t *testing.T) {
+	for platform, ask := range map[Platform]string{
+		Linux:   "select p.path, p.cmdline, u.username from process_events e left join users u on u.uid = e.uid left join processes p on p.pid = e.parent",
+		Darwin:  "select p.path, p.cmdline, e.username from es_process_events e left join processes p on p.pid = e.parent",
+		Windows: "select p.path, p.cmdline, f.original_filename from process_etw_events e left join processes p on p.pid = e.ppid left join file f on f.path = e.path",
+	} {
+		a, _ := newReference(t).agent(t, func(o *Options) { o.Platform = platform; o.Events = 5 })
+		_, rows, err := a.Query(t.Context(), ask)
+		must(t, err)
+		wantEqual(t, string(platform)+": events", len(rows), 5)
+		for _, r := range rows {
+			if slices.Contains(r, "") {
+				t.Errorf("%s: %q lacks something", platform, r)
+			}
+		}
+	}
+}
