@@ -27,6 +27,11 @@ type group struct {
 type rendered struct {
 	Config
 	healthy bool
+	tables  func() map[string][]string // that its queries read; made when first asked for
+}
+
+func newRendered(plain []byte, healthy bool) *rendered {
+	return &rendered{Config: newConfig(plain), healthy: healthy, tables: sync.OnceValue(func() map[string][]string { return readTables(plain) })}
 }
 
 // find returns the group's config if it is rendered, without allocating.

@@ -47,19 +47,24 @@ func (s *Store) ConfigFor(_ context.Context, h *hosts.Host) (Config, error) {
 	if now == nil {
 		return Config{}, errNotLoaded
 	}
+	return now.renderedFor(h).Config, nil
+}
+
+// renderedFor is what the group of a host gets.
+func (s *snapshot) renderedFor(h *hosts.Host) *rendered {
 	var room [256]byte
-	c := now.configFor(family(h.Platform), architecture(h.Arch))
-	key := now.appendKey(room[:0], c, h)
-	if found := now.cache.find(key); found != nil {
-		return found.Config, nil
+	c := s.configFor(family(h.Platform), architecture(h.Arch))
+	key := s.appendKey(room[:0], c, h)
+	if found := s.cache.find(key); found != nil {
+		return found
 	}
-	return now.first(string(key), c, h), nil
+	return s.first(string(key), c, h)
 }
 
 // first is for the first host of a group. It is a function of its own so that the
 // key of the usual way stays off the heap.
-func (s *snapshot) first(key string, c *platformConfig, h *hosts.Host) Config {
-	return s.cache.get(key, func() *rendered { return s.render(key, c, h) }).Config
+func (s *snapshot) first(key string, c *platformConfig, h *hosts.Host) *rendered {
+	return s.cache.get(key, func() *rendered { return s.render(key, c, h) })
 }
 
 var errNotLoaded = fault.New(fault.Busy, "The configuration is not loaded yet")
@@ -71,21 +76,21 @@ func (s *snapshot) render(key string, c *platformConfig, h *hosts.Host) *rendere
 	plain := c.assemble(chosen)
 	err := validForAll(plain)
 	if err == nil {
-		return &rendered{Config: newConfig(plain), healthy: true}
+		return newRendered(plain, true)
 	}
 	log := s.log.With("platform", platform, "arch", c.row.Arch, "tags", h.Tags, "error", err)
 	if last := s.cache.lastGood[key]; last != nil {
 		log.Error("a config cannot be used; its hosts keep the last good one")
-		return &rendered{Config: newConfig(last)}
+		return newRendered(last, false)
 	}
 	for len(chosen.packs)+len(chosen.queries) > 0 {
 		chosen.leaveOut(log)
 		if plain = c.assemble(chosen); validForAll(plain) == nil {
-			return &rendered{Config: newConfig(plain)}
+			return newRendered(plain, false)
 		}
 	}
 	log.Error("a config cannot be used even without packs; the default that ships is served")
-	return &rendered{Config: newConfig(newPlatformConfig(c.row, s.shipped[platform].document, additions{signatureURLs: s.signatures}).assemble(selection{}))}
+	return newRendered(newPlatformConfig(c.row, s.shipped[platform].document, additions{signatureURLs: s.signatures}).assemble(selection{}), false)
 }
 
 // validForAll leaves room for the etag in the size.
