@@ -107,6 +107,7 @@ CREATE INDEX verdicts_open ON verdicts (provider, created_at) WHERE checked_at =
 CREATE INDEX verdicts_expiry ON verdicts (expires_at) WHERE checked_at > 0;
 
 -- alerts. message is the row that raised it; why, what made the rule match.
+-- event_count counts every event, also those beyond what alert_events keeps.
 CREATE TABLE alerts (
     id             integer PRIMARY KEY AUTOINCREMENT,
     host_id        integer NOT NULL,
@@ -135,10 +136,11 @@ CREATE TABLE alerts (
     updated_at     integer NOT NULL,
     resolved_at    integer NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX alerts_group ON alerts (host_id, group_key, id);
+CREATE INDEX alerts_group ON alerts (host_id, group_key, created_at);
 CREATE INDEX alerts_created ON alerts (created_at);
 CREATE INDEX alerts_source ON alerts (source, id);
-CREATE INDEX alerts_unresolved ON alerts (source, created_at) WHERE status <> 'resolved';
+CREATE INDEX alerts_unresolved ON alerts (source, id) WHERE status <> 'resolved';
+CREATE INDEX alerts_resolved ON alerts (resolved_at) WHERE resolved_at > 0;
 CREATE INDEX alerts_rule ON alerts (rule_id, id) WHERE rule_id > 0;
 
 CREATE TABLE alert_techniques (
@@ -162,10 +164,11 @@ CREATE TABLE alert_events (
 ) STRICT;
 CREATE INDEX alert_events_alert ON alert_events (alert_id, id);
 
--- alerts: findings that are raised once, whenever they are found again
+-- alerts: findings that are raised once, whenever they are found again. A key is
+-- claimed before its alert is known, so that there is no foreign key.
 CREATE TABLE alert_onces (
     once_key   text    PRIMARY KEY,
-    alert_id   integer NOT NULL REFERENCES alerts (id) ON DELETE CASCADE
+    alert_id   integer NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alert_onces_alert ON alert_onces (alert_id);
 

@@ -1,6 +1,15 @@
 package alerts
 
-import "encoding/json"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"muster/server/fault"
+)
 
 // Source is what saw something, by the name that the API has for it.
 type Source string
@@ -43,4 +52,64 @@ type Finding struct {
 	TechniqueIDs      []string        // of ATT&CK
 	Tactics           []string
 	Retro             bool // seen in what had been stored before somebody knew to look for it
+}
+
+// Severities lists what a finding may be, from the mildest on.
+func Severities() []string { return []string{"INFO", "LOW", "WARNING", "CRITICAL"} }
+
+// Bounds of a finding.
+const (
+	maxText       = 1_000     // of a name, in bytes
+	maxKey        = 200       // of Group and Once; longer ones are hashed
+	maxSourceData = 256 << 10 // of the report of a service
+)
+
+// sound returns the finding as it can be stored, or an Invalid fault.
+func (f Finding) sound() (Finding, error) {
+	switch {
+	case f.HostID <= 0:
+		return f, fault.New(fault.Invalid, "A finding needs a host")
+	case !slices.Contains(Sources(), f.Source):
+		return f, fault.New(fault.Invalid, "A finding needs a source")
+	case !slices.Contains(Severities(), f.Severity):
+		return f, fault.New(fault.Invalid, "The severity of a finding is one of %s", strings.Join(Severities(), ", "))
+	}
+	f.Name, f.QueryName, f.Action = text(f.Name), text(f.QueryName), text(f.Action)
+	f.Group, f.Once = key(f.Group), key(f.Once)
+	f.Columns, f.SourceData, f.ReconQueries = document(f.Columns, "{}"), document(f.SourceData, "{}"), document(f.ReconQueries, "{}")
+	f.Why = document(f.Why, "[]")
+	if len(f.SourceData) > maxSourceData {
+		f.SourceData = json.RawMessage(`{"omitted":"the report is too large to be kept"}`)
+	}
+	return f, nil
+}
+
+// text is storable on both engines, and not longer than a name needs to be.
+func text(t string) string {
+	t = strings.ReplaceAll(strings.ToValidUTF8(t, "\uFFFD"), "\x00", "")
+	if len(t) <= maxText {
+		return t
+	}
+	cut := maxText
+	for !utf8.RuneStart(t[cut]) {
+		cut--
+	}
+	return t[:cut]
+}
+
+// key keeps a key short enough for an index.
+func key(k string) string {
+	if len(k) <= maxKey && utf8.ValidString(k) && !strings.Contains(k, "\x00") {
+		return k
+	}
+	sum := sha256.Sum256([]byte(k))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// document is valid JSON, or what stands for none.
+func document(raw json.RawMessage, none string) json.RawMessage {
+	if !json.Valid(raw) {
+		return json.RawMessage(none)
+	}
+	return json.RawMessage(strings.ToValidUTF8(string(raw), "\uFFFD"))
 }

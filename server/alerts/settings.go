@@ -1,35 +1,29 @@
-// Package alerts is what will hold the alerts of rules and indicators. As yet it
-// knows how long alerts that are alike are gathered into one, because the API has
-// that among its platform settings.
-//
-// It writes one row of the table settings: alert_aggregation_seconds.
 package alerts
 
 import (
 	"context"
 	"time"
 
-	"muster/server/database"
 	"muster/server/fault"
 )
 
 const (
 	aggregationSetting = "alert_aggregation_seconds"
+	daysSetting        = "alert_days"
 
 	// DefaultAggregation is what counts where nothing was set.
 	DefaultAggregation = time.Minute
-	// MaxAggregation bounds how long the first alert may wait for others.
+	// MaxAggregation bounds how long an alert takes events.
 	MaxAggregation = 24 * time.Hour
+
+	// DefaultDays is how long resolved alerts are kept where nothing was set.
+	DefaultDays = 365
+	// MaxDays bounds it.
+	MaxDays = 3650
 )
 
-// Store keeps how alerts are handled.
-type Store struct{ db *database.DB }
-
-// New returns a store.
-func New(db *database.DB) *Store { return &Store{db: db} }
-
-// Aggregation is how long alerts that are alike are gathered into one, in whole
-// seconds.
+// Aggregation is how long after it was raised an alert takes events that are
+// alike, in whole seconds.
 func (s *Store) Aggregation(ctx context.Context) (time.Duration, error) {
 	seconds := int64(DefaultAggregation / time.Second)
 	if _, err := s.db.Setting(ctx, aggregationSetting, &seconds); err != nil {
@@ -45,4 +39,20 @@ func (s *Store) SetAggregation(ctx context.Context, d time.Duration) error {
 		return fault.New(fault.Invalid, "The time to gather alerts is between 1 and %d seconds", MaxAggregation/time.Second)
 	}
 	return s.db.SetSetting(ctx, aggregationSetting, int64(d/time.Second))
+}
+
+// Days is how many days a resolved alert is kept; 0 is for ever.
+func (s *Store) Days(ctx context.Context) (int, error) {
+	days := DefaultDays
+	_, err := s.db.Setting(ctx, daysSetting, &days)
+	return days, err
+}
+
+// SetDays changes it; it counts from the next purge on. Faults: Invalid for a
+// negative number or more than MaxDays.
+func (s *Store) SetDays(ctx context.Context, days int) error {
+	if days < 0 || days > MaxDays {
+		return fault.New(fault.Invalid, "Alerts are kept between 0 (for ever) and %d days", MaxDays)
+	}
+	return s.db.SetSetting(ctx, daysSetting, days)
 }
