@@ -1,16 +1,11 @@
 package outputs
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/textproto"
-	"os"
-	"syscall"
 
 	"muster/server/fault"
 )
@@ -58,43 +53,17 @@ func failed(step Step, err error, sentence string, args ...any) error {
 }
 
 func reason(step Step, err error) string {
-	var (
-		reply     *textproto.Error
-		name      *net.DNSError
-		authority x509.UnknownAuthorityError
-		hostname  x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		record    tls.RecordHeaderError
-	)
-	switch {
-	case errors.As(err, &reply) && (step == StepSignIn || step == StepConnect || step == StepTLS):
+	var reply *textproto.Error
+	switch answered := errors.As(err, &reply); {
+	case answered && (step == StepSignIn || step == StepConnect || step == StepTLS):
 		return fmt.Sprintf("it answered %d", reply.Code)
-	case errors.As(err, &reply):
+	case answered:
 		return fmt.Sprintf("it answered %d %s", reply.Code, oneLine(reply.Msg, 200))
-	case isTimeout(err):
-		return "it did not answer in time"
-	case errors.As(err, &name):
-		return "its name is not known"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection was refused"
-	case errors.As(err, &authority):
-		return "its certificate is signed by an unknown authority"
-	case errors.As(err, &hostname):
-		return "its certificate is for another name"
-	case errors.As(err, &invalid):
-		return "its certificate is not valid"
-	case errors.As(err, &record):
-		return "it does not speak TLS at this port"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "the connection broke off"
-	case step == StepConnect:
-		return "what answers there is no mail server, or the network does not lead there"
 	}
-	return ""
-}
-
-func isTimeout(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if why := networkReason(err); why != "" || step != StepConnect {
+		return why
+	}
+	return "what answers there is no mail server, or the network does not lead there"
 }
 
 func isReply(err error) bool {
