@@ -23,6 +23,8 @@ type batch struct {
 	// keys: two transactions that claim the same keys cannot block each other.
 	unique     []int
 	perRequest []int // new lines of each request, after tally
+	found      []FoundRow
+	hearing    hearing // what becomes of them
 }
 
 // fill makes b a batch of the requests' lines.
@@ -52,6 +54,8 @@ func (b *batch) reset() {
 		return
 	}
 	clear(b.lines)
+	clear(b.found)
+	b.found = b.found[:0]
 	b.lines, b.owner, b.fresh, b.unique = b.lines[:0], b.owner[:0], b.fresh[:0], b.unique[:0]
 }
 

@@ -3,13 +3,14 @@ package results
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"muster/server/fault"
 )
@@ -42,30 +43,87 @@ ON CONFLICT DO NOTHING RETURNING line_key`
 const rowsSQL = `INSERT INTO results (received_at, host_id, name, action, columns, decorations, unix_time, epoch, counter)
 SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])`
 
+// foundIDsSQL takes ids before the rows are there, and foundSQL stores rows under them:
+// in which order RETURNING gives ids is nowhere said.
+const (
+	foundIDsSQL = `SELECT nextval('results_id_seq') FROM generate_series(1, $1::bigint)`
+	foundSQL    = `INSERT INTO results (received_at, host_id, name, action, columns, decorations, unix_time, epoch, counter, id)
+SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])`
+)
+
 const statusSQL = `INSERT INTO status_logs (received_at, host_id, severity, filename, line, message, version, decorations, unix_time)
 SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[])`
 
 // postgres stores batches with one statement for each table: the columns travel
 // as arrays in binary, built here in buffers that are used again.
 type postgres struct {
-	pool *pgxpool.Pool
-	keys []array
-	rows []array
-	logs []array
+	s                       *Store
+	keys, rows, found, logs []array
 }
 
 func (p *postgres) store(ctx context.Context, b *batch) error {
-	err := pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{BeginQuery: beginSQL}, func(tx pgx.Tx) error {
-		conn := tx.Conn().PgConn()
-		if err := p.claim(ctx, conn, b); err != nil {
-			return err
-		}
-		return p.insert(ctx, conn, b)
-	})
+	err := p.transact(ctx, b)
 	if state := stateOf(err); strings.HasPrefix(state, dataException) || strings.HasPrefix(state, limitExceeded) {
 		return fault.Wrap(err, fault.Unprocessable, "The report holds text that cannot be stored")
 	}
 	return err
+}
+
+// transact stores the batch on one connection of the pool. It has two faces: the
+// driver's, which takes arrays, and that of database/sql, for Options.Found. A
+// connection that comes back inside of a transaction is not used again.
+func (p *postgres) transact(ctx context.Context, b *batch) error {
+	pool, err := p.s.db.SQL()
+	if err != nil {
+		return err
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	err = conn.Raw(func(raw any) error {
+		driver := raw.(*stdlib.Conn).Conn().PgConn() //nolint:forcetypeassert // the pool is made of nothing else
+		if err := send(ctx, driver, beginSQL); err != nil {
+			return err
+		}
+		if err := p.claim(ctx, driver, b); err != nil {
+			return err
+		}
+		return p.insert(ctx, driver, b)
+	})
+	if err == nil {
+		err = p.s.tellFound(ctx, conn, b)
+	}
+	return errors.Join(err, conn.Raw(func(raw any) error {
+		driver := raw.(*stdlib.Conn).Conn().PgConn() //nolint:forcetypeassert // as above
+		if err != nil {
+			return send(ctx, driver, "ROLLBACK")
+		}
+		return commit(ctx, driver, b)
+	}))
+}
+
+// commit ends the transaction. One that failed is rolled back by COMMIT, without an
+// error: that would be rows lost.
+func commit(ctx context.Context, conn *pgconn.PgConn, b *batch) error {
+	healthy := conn.TxStatus() == inTransaction
+	err := send(ctx, conn, "COMMIT")
+	if err == nil && !healthy {
+		err = errors.New("the transaction had failed before its commit")
+		if len(b.found) > 0 {
+			err = errors.Join(errUnheard, err)
+		}
+	}
+	return err
+}
+
+// inTransaction is PostgreSQL's status of a transaction that has not failed.
+const inTransaction = 'T'
+
+// send sends statements without parameters.
+func send(ctx context.Context, conn *pgconn.PgConn, sql string) error {
+	return conn.Exec(ctx, sql).Close()
 }
 
 // claim marks the lines whose keys were new on every day they are claimed for.
@@ -95,8 +153,8 @@ func (p *postgres) claim(ctx context.Context, conn *pgconn.PgConn, b *batch) err
 
 // insert sends the rows and the status messages of the new lines in one trip.
 func (p *postgres) insert(ctx context.Context, conn *pgconn.PgConn, b *batch) error {
-	p.rows = reuse(p.rows, pgtype.Int8OID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID,
-		pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID)
+	p.rows = reuse(p.rows, rowTypes...)
+	p.found = reuse(p.found, append(rowTypes[:len(rowTypes):len(rowTypes)], pgtype.Int8OID)...)
 	p.logs = reuse(p.logs, pgtype.Int8OID, pgtype.Int8OID, pgtype.TextOID, pgtype.Int8OID, pgtype.TextOID,
 		pgtype.TextOID, pgtype.TextOID, pgtype.Int8OID)
 	for i, line := range b.lines {
@@ -104,28 +162,63 @@ func (p *postgres) insert(ctx context.Context, conn *pgconn.PgConn, b *batch) er
 			continue
 		}
 		for k := range line.Entries {
-			p.row(&line.Entries[k])
+			if e := &line.Entries[k]; p.s.wanted(e) {
+				b.collect(0, e)
+			} else {
+				addRow(p.rows, e)
+			}
 		}
 		if line.Status != nil {
 			p.status(line.Status)
 		}
 	}
+	if err := p.number(ctx, conn, b); err != nil {
+		return err
+	}
 	trip := &pgconn.Batch{}
 	queueInsert(trip, rowsSQL, b.at, p.rows)
+	queueInsert(trip, foundSQL, b.at, p.found)
 	queueInsert(trip, statusSQL, b.at, p.logs)
 	_, err := conn.ExecBatch(ctx, trip).ReadAll()
 	return err
 }
 
-func (p *postgres) row(e *Entry) {
-	p.rows[0].int(e.HostID)
-	p.rows[1].text(e.Name)
-	p.rows[2].text(e.Action)
-	p.rows[3].bytes(e.Columns)
-	p.rows[4].bytes(e.Decorations)
-	p.rows[5].int(e.UnixTime)
-	p.rows[6].int(e.Epoch)
-	p.rows[7].int(e.Counter)
+// number gives the rows in which something was found their ids.
+func (p *postgres) number(ctx context.Context, conn *pgconn.PgConn, b *batch) error {
+	if len(b.found) == 0 {
+		return nil
+	}
+	got := conn.ExecParams(ctx, foundIDsSQL, [][]byte{bigint(int64(len(b.found)))}, []uint32{pgtype.Int8OID}, binaryFormat, binaryFormat)
+	numbered := 0
+	for ; got.NextRow(); numbered++ {
+		if numbered < len(b.found) {
+			f := &b.found[numbered]
+			f.ID = int64(binary.BigEndian.Uint64(got.Values()[0])) //nolint:gosec // ids are positive
+			addRow(p.found, f.Entry)
+			p.found[len(rowTypes)].int(f.ID)
+		}
+	}
+	if _, err := got.Close(); err != nil {
+		return err
+	}
+	if numbered != len(b.found) {
+		return fmt.Errorf("got %d ids for %d rows", numbered, len(b.found))
+	}
+	return nil
+}
+
+// rowTypes are the types of what addRow adds.
+var rowTypes = []uint32{pgtype.Int8OID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID}
+
+func addRow(to []array, e *Entry) {
+	to[0].int(e.HostID)
+	to[1].text(e.Name)
+	to[2].text(e.Action)
+	to[3].bytes(e.Columns)
+	to[4].bytes(e.Decorations)
+	to[5].int(e.UnixTime)
+	to[6].int(e.Epoch)
+	to[7].int(e.Counter)
 }
 
 func (p *postgres) status(s *Status) {

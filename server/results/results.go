@@ -38,6 +38,9 @@ type Entry struct {
 	Columns, Decorations []byte
 	UnixTime             int64 // seconds on the agent's clock, when the query finished
 	Epoch, Counter       int64
+	// Finding is what the caller found in the row, for Options.Found; nil: nothing. It
+	// is not stored.
+	Finding any
 }
 
 // Status is one status message of an agent.

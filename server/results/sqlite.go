@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"muster/server/database"
 )
 
 // chunk is how many rows one statement inserts: enough that calling SQLite costs
@@ -30,14 +28,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 // under a context without an end: with one that can end, the driver starts a
 // goroutine for each. Nothing here waits for anything but the disk.
 type sqlite struct {
-	db                              *database.DB
+	s                               *Store
 	known, claim, row, rows, status *sql.Stmt
 	args                            []any
 }
 
 func (l *sqlite) store(ctx context.Context, b *batch) error {
 	ctx = context.WithoutCancel(ctx)
-	pool, err := l.db.SQL()
+	pool, err := l.s.db.SQL()
 	if err != nil {
 		return err
 	}
@@ -52,6 +50,9 @@ func (l *sqlite) store(ctx context.Context, b *batch) error {
 	err = l.claimKeys(ctx, tx, b)
 	if err == nil {
 		err = l.insert(ctx, tx, b)
+	}
+	if err == nil {
+		err = l.s.tellFound(ctx, tx, b)
 	}
 	if err != nil {
 		_ = tx.Rollback()
@@ -148,8 +149,9 @@ func forget(ctx context.Context, known *sql.Stmt, args []any, b *batch) error {
 }
 
 // insert adds the rows of the new lines, a chunk at a time and the rest singly.
+// Those in which something was found are added singly too, since their ids are needed.
 func (l *sqlite) insert(ctx context.Context, tx *sql.Tx, b *batch) error {
-	rows, status := tx.StmtContext(ctx, l.rows), tx.StmtContext(ctx, l.status)
+	row, rows, status := tx.StmtContext(ctx, l.row), tx.StmtContext(ctx, l.rows), tx.StmtContext(ctx, l.status)
 	args := l.args[:0]
 	for i, line := range b.lines {
 		if !b.fresh[i] {
@@ -157,6 +159,12 @@ func (l *sqlite) insert(ctx context.Context, tx *sql.Tx, b *batch) error {
 		}
 		for k := range line.Entries {
 			e := &line.Entries[k]
+			if l.s.wanted(e) {
+				if err := insertFound(ctx, row, b, e); err != nil {
+					return err
+				}
+				continue
+			}
 			args = append(args, e.HostID, e.Name, e.Action, asText(e.Columns), asText(e.Decorations), e.UnixTime, b.at, e.Epoch, e.Counter)
 			if len(args) == chunk*rowColumns {
 				if _, err := rows.ExecContext(ctx, args...); err != nil {
@@ -173,11 +181,20 @@ func (l *sqlite) insert(ctx context.Context, tx *sql.Tx, b *batch) error {
 		}
 	}
 	l.args = args[:0]
-	row := tx.StmtContext(ctx, l.row)
 	for single := range slices.Chunk(args, rowColumns) {
 		if _, err := row.ExecContext(ctx, single...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func insertFound(ctx context.Context, row *sql.Stmt, b *batch, e *Entry) error {
+	done, err := row.ExecContext(ctx, e.HostID, e.Name, e.Action, asText(e.Columns), asText(e.Decorations), e.UnixTime, b.at, e.Epoch, e.Counter)
+	if err != nil {
+		return err
+	}
+	id, err := done.LastInsertId()
+	b.collect(id, e)
+	return err
 }

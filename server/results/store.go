@@ -30,6 +30,17 @@ type Options struct {
 	CommitTimeout time.Duration
 	// HintEvery is the least time between two hints on the bus (500 ms).
 	HintEvery time.Duration
+	// Found is told of new rows that have a Finding, in the transaction that stores
+	// them and before its commit: of many rows at once, perhaps of more than one caller.
+	// It must be quick, as others wait for the commit. When it fails or takes longer than
+	// FoundTime (5 s), what it did in tx is undone and the rows are stored all the same;
+	// if the transaction itself was lost, Found is called in another with later set, and
+	// should only note what to do later. It may be told of a row again whose transaction
+	// failed. Nil: nobody is.
+	Found     func(ctx context.Context, tx *database.DB, rows []FoundRow, later bool) error
+	FoundTime time.Duration
+	// FoundCommitted is called after a commit that Found was part of.
+	FoundCommitted func()
 	// SearchBudget is how long one search may go on (20 s), and SearchWait how long
 	// it waits for its turn (2 s): clients give up at 30 s.
 	SearchBudget, SearchWait time.Duration
@@ -60,6 +71,9 @@ func (o Options) withDefaults() Options {
 	if o.HintEvery <= 0 {
 		o.HintEvery = 500 * time.Millisecond
 	}
+	if o.FoundTime <= 0 {
+		o.FoundTime = 5 * time.Second
+	}
 	o.searchDefaults()
 	return o
 }
@@ -86,8 +100,8 @@ type Store struct {
 
 // counts are the numbers behind Stats.
 type counts struct {
-	batches, lines, rows, duplicates, failures, refused atomic.Uint64
-	lastCommit                                          atomic.Int64
+	batches, lines, rows, duplicates, failures, refused, unheard atomic.Uint64
+	lastCommit                                                   atomic.Int64
 }
 
 // New returns a store that reads at once and appends while Run runs.
@@ -157,6 +171,7 @@ type Stats struct {
 	Duplicates               uint64 // lines dropped because they were taken before
 	Failures                 uint64 // callers whose lines could not be stored
 	Refused                  uint64 // callers turned away because the queue was full
+	Unheard                  uint64 // rows whose Finding could not be told to Options.Found
 	LastCommit               time.Duration
 }
 
@@ -166,7 +181,7 @@ func (s *Store) Stats() Stats {
 	return Stats{
 		QueuedLines: lines, QueuedBytes: bytes,
 		Batches: s.counts.batches.Load(), Lines: s.counts.lines.Load(), Rows: s.counts.rows.Load(),
-		Duplicates: s.counts.duplicates.Load(), Failures: s.counts.failures.Load(), Refused: s.counts.refused.Load(),
+		Duplicates: s.counts.duplicates.Load(), Failures: s.counts.failures.Load(), Refused: s.counts.refused.Load(), Unheard: s.counts.unheard.Load(),
 		LastCommit: time.Duration(s.counts.lastCommit.Load()),
 	}
 }

@@ -2,6 +2,7 @@ package results
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"muster/server/database"
@@ -9,7 +10,8 @@ import (
 )
 
 // engine stores one batch in one transaction: it claims the batch's keys,
-// marks the lines that are new as fresh, and inserts their rows.
+// marks the lines that are new as fresh, inserts their rows, and tells what was
+// found in them.
 type engine interface {
 	store(ctx context.Context, b *batch) error
 }
@@ -26,9 +28,9 @@ type writer struct {
 func (s *Store) newWriter() *writer {
 	w := &writer{s: s}
 	if s.db.Engine() == database.Postgres {
-		w.engine = &postgres{pool: s.db.Pool()}
+		w.engine = &postgres{s: s}
 	} else {
-		w.engine = &sqlite{db: s.db}
+		w.engine = &sqlite{s: s}
 	}
 	return w
 }
@@ -69,18 +71,37 @@ func (w *writer) write(requests []*request) {
 	}
 }
 
-// commit stores the requests in one transaction and answers them if it succeeds.
+// commit stores the requests in one transaction and answers them if it succeeds. What
+// was found in rows is told within it, if that can be done at all.
 func (w *writer) commit(requests []*request) error {
+	var err error
+	for h := hearingNow; h <= deaf; h++ {
+		if err = w.commitHearing(requests, h); !errors.Is(err, errUnheard) {
+			return err
+		}
+		w.s.log.Error("a batch of reports is stored again with less told of what was found in it", "error", err)
+	}
+	return err
+}
+
+func (w *writer) commitHearing(requests []*request, h hearing) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), w.s.o.CommitTimeout)
 	defer cancel()
 	b := &w.batch
 	b.fill(requests, w.s.flights.begin(w, w.s.o.Now))
+	b.hearing = h
 	defer b.reset()
 	err := w.engine.store(ctx, b)
 	w.s.flights.end(w) // before anybody is told: who asks for the index then finds the rows old enough
+	if errors.Is(err, errUnheard) {
+		return err
+	}
 	if err != nil {
 		return database.Fault(err)
+	}
+	if h == deaf {
+		w.s.counts.unheard.Add(uint64(len(b.found)))
 	}
 	w.s.counts.lastCommit.Store(int64(time.Since(began)))
 	w.s.counts.batches.Add(1)
@@ -97,6 +118,9 @@ func (w *writer) commit(requests []*request) error {
 	for i, r := range requests {
 		w.s.queue.finish(r)
 		r.done <- outcome{stored: b.perRequest[i]}
+	}
+	if len(b.found) > 0 && w.s.o.FoundCommitted != nil {
+		w.s.o.FoundCommitted()
 	}
 	return nil
 }
