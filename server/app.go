@@ -19,6 +19,7 @@ import (
 	"muster/server/bus"
 	"muster/server/carves"
 	"muster/server/database"
+	"muster/server/detect"
 	"muster/server/distributed"
 	"muster/server/hosts"
 	"muster/server/httpkit"
@@ -49,6 +50,7 @@ type app struct {
 	mail        *outputs.Mail
 	intel       *intel.Store
 	alerts      *alerts.Store
+	detect      *detect.Store
 	pipeline    *pipeline.Pipeline
 	door        *agentapi.Door
 	metrics     *metrics
@@ -135,12 +137,13 @@ func (a *app) openStores(ctx context.Context) error {
 	a.results = results.New(a.db, a.bus, a.log, results.Options{})
 	a.distributed = distributed.New(a.db, a.hosts, a.bus, a.log, distributed.Options{})
 	a.carves = carves.New(a.db, filepath.Join(a.cfg.Data, "carves"), a.log, carves.Options{MaxSize: a.cfg.MaxCarveSize})
+	a.detect = detect.New(a.db, a.bus, a.log, detect.Options{})
 	a.yara = yara.New(a.db, a.bus, a.log, a.yaraOptions())
 	a.pipeline = &pipeline.Pipeline{Hosts: a.hosts, Results: a.results, Distributed: a.distributed, Carves: a.carves, Log: a.log}
 	if err := a.results.EnsurePartitions(ctx); err != nil {
 		a.log.Warn("partitions could not be made, rows go to the default one until they can", "error", err)
 	}
-	return errors.Join(a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx), a.yara.Load(ctx))
+	return errors.Join(a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx), a.yara.Load(ctx), a.detect.Load(ctx))
 }
 
 func (a *app) openDoors() {

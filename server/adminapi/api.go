@@ -15,6 +15,7 @@ import (
 	"muster/server/accounts"
 	"muster/server/alerts"
 	"muster/server/carves"
+	"muster/server/detect"
 	"muster/server/distributed"
 	"muster/server/hosts"
 	"muster/server/httpkit"
@@ -37,6 +38,7 @@ type Deps struct {
 	Mail        *outputs.Mail
 	Intel       *intel.Store
 	Alerts      *alerts.Store
+	Detect      *detect.Store
 
 	Keep      results.Keep                 // how long what hosts report is kept where nobody changed it
 	Downloads string                       // the folder of files for anybody; empty: none

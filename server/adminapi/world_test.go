@@ -25,6 +25,7 @@ import (
 	"muster/server/carves"
 	"muster/server/database"
 	"muster/server/database/dbtest"
+	"muster/server/detect"
 	"muster/server/distributed"
 	"muster/server/hosts"
 	"muster/server/intel"
@@ -91,7 +92,8 @@ func newWorld(t *testing.T, db *database.DB) *world {
 		Carves:   carves.New(db, t.TempDir(), log, carves.Options{Now: w.clock.Now}),
 		YARA:     yara.New(db, hints, log, yara.Options{Now: w.clock.Now}), AgentURL: "https://fleet.example.com:8443",
 		Mail: outputs.NewMail(db, newBox(t), outputs.MailOptions{Now: w.clock.Now}), Intel: intel.New(db, newBox(t)), Alerts: alerts.New(db),
-		Keep: results.Keep{ResultsDays: 30, StatusDays: 7, LiveDays: 30}, Downloads: t.TempDir(),
+		Detect: detect.New(db, hints, log, detect.Options{Now: w.clock.Now}),
+		Keep:   results.Keep{ResultsDays: 30, StatusDays: 7, LiveDays: 30}, Downloads: t.TempDir(),
 		Version: "test", CACert: func() []byte { return []byte("-----BEGIN CERTIFICATE-----\n") },
 		Origins: []string{"https://console.example"}, Log: log, Closing: w.closing, Now: w.clock.Now,
 	}
@@ -102,6 +104,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	w.ok(w.deps.Schedule.Load(ctx))
 	w.ok(w.deps.Distributed.Load(ctx))
 	w.ok(w.deps.YARA.Load(ctx))
+	w.ok(w.deps.Detect.Load(ctx))
 	w.background(w.deps.Results.Run)
 	w.ok(w.deps.Accounts.AddUser(ctx, "admin", adminPassword))
 	w.api = newAPI(w.deps)
