@@ -49,5 +49,5 @@ func (a *app) retain(ctx context.Context) error {
 	if !before.Live.IsZero() {
 		err = errors.Join(err, a.distributed.Purge(ctx, before.Live))
 	}
-	return err
+	return errors.Join(err, a.alerts.Retain(ctx))
 }

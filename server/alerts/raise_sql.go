@@ -63,9 +63,9 @@ func (s *Store) young(ctx context.Context, groups []*gathered, after time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	lock := ""
-	if s.db.Engine() == database.Postgres {
-		lock = " FOR UPDATE OF a"
+	lock := locking(s.db)
+	if lock != "" {
+		lock += " OF a"
 	}
 	var rows []alertRow
 	err = s.db.Read(ctx).Raw("SELECT "+alertFields+" FROM "+s.recordsFrom("host_id bigint", "group_key text")+
