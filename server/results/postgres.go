@@ -40,6 +40,9 @@ WHERE NOT EXISTS (SELECT 1 FROM result_lines known WHERE known.line_key = k.line
 ORDER BY k.line_key, d.day
 ON CONFLICT DO NOTHING RETURNING line_key`
 
+// rowsSQL draws the ids of its rows under the lock that it has on the table, as every
+// INSERT does: database.Fence, by which the log is followed, goes by that. Ids must not
+// be drawn in any other way.
 const rowsSQL = `INSERT INTO results (received_at, host_id, name, action, columns, decorations, unix_time, epoch, counter)
 SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])`
 

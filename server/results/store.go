@@ -95,6 +95,8 @@ type Store struct {
 	observer observer
 	sieves   sieves
 
+	resultsFence, statusFence *database.Fence
+
 	linesPurged atomic.Int64 // the day up to which keys were last deleted on SQLite
 }
 
@@ -111,6 +113,7 @@ func New(db *database.DB, b bus.Bus, log *slog.Logger, o Options) *Store {
 		db: db, bus: b, log: log, o: o, queue: newQueue(o), stored: make(chan struct{}, 1),
 		searches: make(gate, o.Searches), exports: make(gate, o.Searches),
 		hunts: make(gate, huntsAtOnce), observer: observer{turn: make(chan struct{}, 1), rows: segmentRows},
+		resultsFence: database.NewFence(db, "results"), statusFence: database.NewFence(db, "status_logs"),
 	}
 }
 
