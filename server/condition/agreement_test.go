@@ -29,7 +29,7 @@ var oddTexts = []string{
 // oddJSON are values that are no texts, and texts that JSON can write in two ways.
 var oddJSON = []string{
 	`null`, `true`, `false`, `0`, `-0`, `7`, `42`, `42.0`, `1e3`, `1E+3`, `-0.50`, `12345678901234567890.10`, `18446744073709551615`,
-	`{"x":[1,2]}`, `[]`, `{}`, `"\/usr\/bin\/curl"`, `"\u0041BC"`, `"\u0041bcd"`, `"ab\u0063d"`, `"x\/abcd"`, `{"k":"abcd"}`, `"\u00e9"`, `"\ud83d\ude00"`, `"\u0130"`,
+	`{"x":[1,2]}`, `{"k":"abcd"}`, `"{\"k\":\"abcd\"}"`, `"{\"k\":\"ab\\u0063d\"}"`, `"10.1.2.3"`, `"fe80::1%1"`, `[]`, `{}`, `"\/usr\/bin\/curl"`, `"\u0041BC"`, `"\u0041bcd"`, `"ab\u0063d"`, `"x\/abcd"`, `{"k":"abcd"}`, `"\u00e9"`, `"\ud83d\ude00"`, `"\u0130"`,
 }
 
 // oddNames are columns whose names mean something in a path.
@@ -96,6 +96,8 @@ func disagree(t *testing.T, db *database.DB, rows []sample, tree *condition.Tree
 var (
 	textOperators    = []string{"equal", "contains", "begins_with", "ends_with", "matches_wildcard"}
 	numberOperators  = []string{"less", "less_or_equal", "greater", "greater_or_equal"}
+	casedOperators   = []string{"equal_cased", "contains_cased", "begins_with_cased", "ends_with_cased", "matches_wildcard_cased"}
+	fieldOperators   = []string{"equal_field", "contains_field", "begins_with_field", "ends_with_field", "equal_field_cased", "contains_field_cased", "begins_with_field_cased", "ends_with_field_cased"}
 	valueless        = []string{"is_empty", "is_not_empty", "is_null", "is_not_null", "is_ascii"}
 	expressions      = []string{"", "abc", "(?i)abc", "^a.c$", "^abc|x", "b(c|d)", "[0-9]+", "\\.exe$", "^$", "(?s)line.", "\\pL", "C:\\\\W", "\x7f", "\\x00a"}
 	wildcards        = []string{"*", "?", "??", "a*", "*c", "*b*", "a*c", "*", "***", "a?c", "[a-c]*", "[!a]*", "*[0-9]", "A*B*C", "*.EXE", "c:\\*\\*32\\*", "[", "[]", "[]]", "[*]", "a[*]c", "a[?]c", "*日*", "?é", "İ*", "abc*abc", "%", "*%*", "a_c", "[z-a]", "[a-]*", "*[", "", "*a?c*", "x*a?c"}
@@ -107,9 +109,9 @@ func everyLeaf(each func(leaf map[string]any)) {
 	leaf := func(operator string, value any) {
 		each(map[string]any{"field": "v", "operator": operator, "value": value})
 	}
-	for _, operator := range textOperators {
+	for _, operator := range slices.Concat(textOperators, casedOperators) {
 		values := oddTexts[:len(oddTexts)-1]
-		if operator == "matches_wildcard" {
+		if strings.HasPrefix(operator, "matches_wildcard") {
 			values = append(slices.Clone(wildcards), values...)
 		}
 		for _, value := range values {
@@ -136,6 +138,27 @@ func everyLeaf(each func(leaf map[string]any)) {
 	for _, operator := range []string{"between", "not_between"} {
 		leaf(operator, []any{json.Number("-7"), "9007199254740993"})
 		leaf(operator, []any{"-0.5", "-0"})
+	}
+	for _, operator := range []string{"in_cased", "contains", "begins_with_cased", "ends_with", "matches_wildcard", "matches_regex", "contains_cased"} {
+		for _, not := range []string{"", "not_"} {
+			leaf(not+operator, []any{"ABC", "É", "42", "s*f", "/usr"})
+			leaf(not+operator, slices.Repeat([]any{"cmd.exe", "x"}, 101))
+		}
+	}
+	for _, operator := range fieldOperators {
+		for _, other := range []any{"w", "v", "none", "query_name", map[string]any{"field": "v", "template": "{w}"}} {
+			leaf(operator, other)
+			leaf("not_"+operator, other)
+		}
+	}
+	for _, network := range []any{"0.0.0.0/0", []any{"::/0", "10.0.0.0/8"}} {
+		leaf("in_network", network)
+		leaf("not_in_network", network)
+	}
+	for _, operator := range []string{"contains", "not_contains", "equal", "not_equal_cased", "is_empty", "matches_regex"} {
+		each(map[string]any{"field": "*", "operator": operator, "value": "abcd"})
+		each(map[string]any{"field": "v", "path": "k", "operator": operator, "value": "abcd"})
+		each(map[string]any{"field": "v", "template": "ab{w}{v}", "operator": operator, "value": "abcd"})
 	}
 	for _, name := range oddNames {
 		each(map[string]any{"field": "column", "operator": "column_equal", "value": []any{name, "abc"}})
@@ -242,7 +265,13 @@ func randomGroup(random *rand.Rand, depth int) map[string]any {
 
 func randomLeaf(random *rand.Rand) map[string]any {
 	leaf := map[string]any{"field": pick(random, []string{"v", "v", "w", "z", "query_name", "none"})}
-	switch random.IntN(6) {
+	switch random.IntN(9) {
+	case 6:
+		leaf["operator"], leaf["value"] = pick(random, []string{"", "not_"})+pick(random, fieldOperators), pick(random, []string{"v", "w", "none", "query_name"})
+	case 7:
+		leaf["operator"], leaf["value"] = pick(random, []string{"", "not_"})+pick(random, casedOperators), []any{piece(random), piece(random)}
+	case 8:
+		leaf["field"], leaf["operator"], leaf["value"] = "*", pick(random, []string{"", "not_"})+pick(random, textOperators), piece(random)
 	case 0:
 		leaf["operator"], leaf["value"] = pick(random, numberOperators), pick(random, comparableValues)
 	case 1:

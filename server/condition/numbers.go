@@ -13,25 +13,26 @@ import (
 // maxDigits is how long a number may be, sign and point included.
 const maxDigits = 64
 
-// decimal is a number such as 42, -0.5 or 007: a minus or nothing, digits, and
+// Number is a number such as 42, -0.5 or 007: a minus or nothing, digits, and
 // perhaps a point and more digits. Anything else is no number: 1e3, +1, .5, 1.
 // and what has spaces. It is compared digit by digit, so that numbers of 64 bits
 // and of more compare exactly.
-type decimal struct {
+type Number struct {
 	negative          bool   // and not zero
 	integer, fraction string // without the zeros that say nothing
 }
 
-func parseDecimal(s string) (decimal, bool) {
+// ParseNumber reads a text that is a number and nothing else.
+func ParseNumber(s string) (Number, bool) {
 	if len(s) > maxDigits {
-		return decimal{}, false
+		return Number{}, false
 	}
 	digits := strings.TrimPrefix(s, "-")
 	integer, fraction, point := strings.Cut(digits, ".")
 	if !isDigits(integer) || point && !isDigits(fraction) {
-		return decimal{}, false
+		return Number{}, false
 	}
-	d := decimal{integer: strings.TrimLeft(integer, "0"), fraction: strings.TrimRight(fraction, "0")}
+	d := Number{integer: strings.TrimLeft(integer, "0"), fraction: strings.TrimRight(fraction, "0")}
 	d.negative = len(digits) < len(s) && (d.integer != "" || d.fraction != "")
 	return d, true
 }
@@ -45,8 +46,8 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// compare returns -1, 0 or 1.
-func (d decimal) compare(other decimal) int {
+// Compare returns -1, 0 or 1.
+func (d Number) Compare(other Number) int {
 	switch {
 	case d.negative && !other.negative:
 		return -1
@@ -62,7 +63,7 @@ func (d decimal) compare(other decimal) int {
 }
 
 // String returns the number in its shortest form.
-func (d decimal) String() string {
+func (d Number) String() string {
 	s := "0"
 	if d.integer != "" {
 		s = d.integer
@@ -79,21 +80,21 @@ func (d decimal) String() string {
 // comparison is true of numbers on one side of a bound: relation is <, <=, > or >=.
 type comparison struct {
 	relation string
-	bound    decimal
+	bound    Number
 }
 
-func compares(relation string) func([]value, string) (predicate, error) {
-	return func(values []value, path string) (predicate, error) {
+func compares(relation string) builder {
+	return func(_ *parser, values []value, path string) (predicate, error) {
 		return newComparison(relation, values[0], path)
 	}
 }
 
 func newComparison(relation string, v value, path string) (comparison, error) {
 	text := v.text
-	bound, ok := parseDecimal(text)
+	bound, ok := ParseNumber(text)
 	if !ok && v.number { // JSON may write it with an exponent
 		if f, err := json.Number(text).Float64(); err == nil && !math.IsInf(f, 0) {
-			bound, ok = parseDecimal(strconv.FormatFloat(f, 'f', -1, 64))
+			bound, ok = ParseNumber(strconv.FormatFloat(f, 'f', -1, 64))
 		}
 	}
 	if !ok {
@@ -102,15 +103,16 @@ func newComparison(relation string, v value, path string) (comparison, error) {
 	return comparison{relation: relation, bound: bound}, nil
 }
 
-func (p comparison) match(value string, present bool) bool {
+func (p comparison) match(_ *Object, value string, present bool) bool {
 	if !present {
 		return false
 	}
-	number, ok := parseDecimal(value)
-	if !ok {
-		return false
-	}
-	order := number.compare(p.bound)
+	number, ok := ParseNumber(value)
+	return ok && p.takes(number)
+}
+
+func (p comparison) takes(number Number) bool {
+	order := number.Compare(p.bound)
 	switch p.relation {
 	case "<":
 		return order < 0
@@ -126,10 +128,12 @@ func (p comparison) where(v operand) (fragment, bool) {
 	return v.number(v.text(), []comparison{p})
 }
 
+func (p comparison) key() string { return p.relation + p.bound.String() }
+
 // between is true of numbers from low to high, both included.
 type between struct{ low, high comparison }
 
-func newBetween(values []value, path string) (predicate, error) {
+func newBetween(_ *parser, values []value, path string) (predicate, error) {
 	low, err := newComparison(">=", values[0], path+"[0]")
 	if err != nil {
 		return nil, err
@@ -141,10 +145,16 @@ func newBetween(values []value, path string) (predicate, error) {
 	return between{low, high}, nil
 }
 
-func (p between) match(value string, present bool) bool {
-	return p.low.match(value, present) && p.high.match(value, present)
+func (p between) match(_ *Object, value string, present bool) bool {
+	if !present {
+		return false
+	}
+	number, ok := ParseNumber(value)
+	return ok && p.low.takes(number) && p.high.takes(number)
 }
 
 func (p between) where(v operand) (fragment, bool) {
 	return v.number(v.text(), []comparison{p.low, p.high})
 }
+
+func (p between) key() string { return p.low.key() + p.high.key() }

@@ -2,21 +2,17 @@ package condition
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"muster/server/fault"
 )
 
-// Bounds of a tree.
+// Bounds of every tree, beside those of the options.
 const (
 	maxDepth   = 32
-	maxLeaves  = 1000
-	maxValues  = 10_000 // of all leaves together
 	maxText    = 8 << 10
 	maxName    = 1 << 10
-	maxPattern = 1 << 10 // of a regular expression or a wildcard pattern
-	maxProgram = 20_000  // instructions of all regular expressions together
+	maxMembers = 16 // names of a path, columns of a template
 )
 
 // columnField is the field whose value names the column: [column, value].
@@ -24,13 +20,20 @@ const columnField = "column"
 
 // Parse reads conditions as the API's query builder writes them: groups
 // {condition, not, rules} that hold groups and leaves {field, operator, value}.
-// The field "column" has the name of the column in its value.
+// The field "column" has the name of the column in its value; the field "*" is any
+// column. A leaf may have a path, to a member of the JSON in its column, or a
+// template, the text that stands for its value: "MD5={md5},SHA256={sha256}".
+// Operators that end in _field take the name of another field for their value, or
+// {field, path, template}.
 //
 // Faults: Invalid for a key that is missing or of the wrong kind, named by its
 // path such as rules[2].value, and for words that are not known; Unprocessable
 // for values that an operator cannot use and trees beyond the bounds.
 func Parse(conditions map[string]any, o Options) (*Tree, error) {
-	p := parser{own: o.Own}
+	if o.Bounds == (Bounds{}) {
+		o.Bounds = Searches
+	}
+	p := parser{own: o.Own, bounds: o.Bounds}
 	root, err := p.group(conditions, "", 1)
 	if err != nil {
 		return nil, err
@@ -40,10 +43,11 @@ func Parse(conditions map[string]any, o Options) (*Tree, error) {
 
 type parser struct {
 	own                     []string
+	bounds                  Bounds
 	leaves, values, program int
 }
 
-func (p *parser) group(m map[string]any, path string, depth int) (node, error) {
+func (p *parser) group(m map[string]any, path string, depth int) (*Group, error) {
 	if depth > maxDepth {
 		return nil, fault.New(fault.Unprocessable, "The conditions nest deeper than %d groups", maxDepth)
 	}
@@ -51,14 +55,14 @@ func (p *parser) group(m map[string]any, path string, depth int) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &group{all: strings.EqualFold(word, "AND")}
-	if !g.all && !strings.EqualFold(word, "OR") {
+	g := &Group{All: strings.EqualFold(word, "AND")}
+	if !g.All && !strings.EqualFold(word, "OR") {
 		return nil, fault.New(fault.Invalid, "Unknown condition: %s", clip(word))
 	}
 	switch not := m["not"].(type) {
 	case nil:
 	case bool:
-		g.negated = not
+		g.Negated = not
 	default:
 		return nil, fault.New(fault.Invalid, "%snot must be true or false", path)
 	}
@@ -71,7 +75,7 @@ func (p *parser) group(m map[string]any, path string, depth int) (node, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.nodes = append(g.nodes, n)
+		g.Nodes = append(g.Nodes, n)
 	}
 	return g, nil
 }
@@ -91,7 +95,8 @@ func rules(m map[string]any, path string) ([]any, error) {
 	return list, nil
 }
 
-func (p *parser) rule(rule any, path string, depth int) (node, error) {
+// rule reads what stands in a group: a leaf, or another group.
+func (p *parser) rule(rule any, path string, depth int) (Node, error) {
 	m, ok := rule.(map[string]any)
 	if !ok {
 		return nil, fault.New(fault.Invalid, "%s must be an object", path)
@@ -100,14 +105,14 @@ func (p *parser) rule(rule any, path string, depth int) (node, error) {
 	if _, named := m["condition"]; grouped || named {
 		return p.group(m, path+".", depth+1)
 	}
-	if p.leaves++; p.leaves > maxLeaves {
-		return nil, fault.New(fault.Unprocessable, "The conditions have more than %d rules", maxLeaves)
+	if p.leaves++; p.leaves > p.bounds.Leaves {
+		return nil, fault.New(fault.Unprocessable, "The conditions have more than %d rules", p.bounds.Leaves)
 	}
 	return p.leaf(m, path+".")
 }
 
-func (p *parser) leaf(m map[string]any, path string) (node, error) {
-	name, err := text(m, path, "field")
+func (p *parser) leaf(m map[string]any, path string) (Node, error) {
+	field, err := p.field(m, path)
 	if err != nil {
 		return nil, err
 	}
@@ -116,34 +121,36 @@ func (p *parser) leaf(m map[string]any, path string) (node, error) {
 		return nil, err
 	}
 	value, given := m["value"]
-	field := Field{Name: name, Own: slices.Contains(p.own, name)}
-	if name == columnField && !field.Own {
+	if field.Name == columnField && !field.Own && !field.Computed() {
 		word = strings.TrimPrefix(word, "column_")
 		if field.Name, value, given, err = columnValue(value, given, path); err != nil {
 			return nil, err
 		}
+		if !isName(field.Name) {
+			return nil, fault.New(fault.Unprocessable, "%sfield is no name of a column", path)
+		}
 	}
-	if field.Name == "" || len(field.Name) > maxName || !storable(field.Name) {
-		return nil, fault.New(fault.Unprocessable, "%sfield is no name of a column", path)
-	}
-	op, known := operators[word]
+	op, own, negated, known := lookup(word)
 	if !known {
 		return nil, fault.New(fault.Invalid, "Unsupported operator: %s", clip(word))
+	}
+	if field.Any && (own == "is_null" || op.takes == another) {
+		return nil, fault.New(fault.Unprocessable, "%soperator does not go with the field *", path)
+	}
+	l := &Leaf{Field: field, Negated: negated, word: own}
+	if op.takes == another {
+		l.asks, err = p.related(op.relates, value, given, path+"value")
+		return l, err
 	}
 	values, err := p.read(op.takes, value, given, path+"value")
 	if err != nil {
 		return nil, err
 	}
-	asks, err := op.build(values, path+"value")
-	if err != nil {
-		return nil, err
+	for _, v := range values {
+		l.values = append(l.values, v.text)
 	}
-	if regex, ok := asks.(*regex); ok {
-		if p.program += regex.size; p.program > maxProgram {
-			return nil, fault.New(fault.Unprocessable, "%svalue is too large a regular expression", path)
-		}
-	}
-	return &leaf{field: field, asks: asks, negated: op.negated}, nil
+	l.asks, err = op.build(p, values, path+"value")
+	return l, err
 }
 
 // columnValue takes apart the value of the field "column": the column and what

@@ -72,6 +72,29 @@ func TestConditionsThatAreWrongSayWhatAndWhere(t *testing.T) {
 		{"a long pattern", and(rule("matches_wildcard", `"`+strings.Repeat("a", 1025)+`"`)), unprocessable, "rules[0].value is a pattern longer than 1024 bytes"},
 		{"a long value", and(rule("equal", `"`+strings.Repeat("a", 8193)+`"`)), unprocessable, "rules[0].value is longer than 8192 bytes"},
 		{"NUL", and(rule("equal", `"a\u0000"`)), unprocessable, "rules[0].value has characters that no column can have"},
+		{"a path that is no text", and(`{"field":"v","path":7,"operator":"is_null"}`), invalid, "rules[0].path must be text"},
+		{"a path with an empty name", and(`{"field":"v","path":"a..b","operator":"is_null"}`), unprocessable, "rules[0].path has an empty name"},
+		{"a path of 17 names", and(`{"field":"v","path":"a` + strings.Repeat(".a", 16) + `","operator":"is_null"}`), unprocessable, "rules[0].path must be names with dots between them, at most 16"},
+		{"a path inside any column", and(`{"field":"*","path":"a","operator":"is_empty"}`), unprocessable, "rules[0].path needs a field that is a column, and no template"},
+		{"a path inside an own field", and(`{"field":"action","path":"a","operator":"is_empty"}`), unprocessable, "rules[0].path needs a field that is a column, and no template"},
+		{"a path and a template", and(`{"field":"v","path":"a","template":"{v}","operator":"is_empty"}`), unprocessable, "rules[0].path needs a field that is a column, and no template"},
+		{"a template of any column", and(`{"field":"*","template":"{v}","operator":"is_empty"}`), unprocessable, "rules[0].template does not go with the field *"},
+		{"a template without a column", and(`{"field":"v","template":"{{v}}","operator":"is_empty"}`), unprocessable, "rules[0].template names no column"},
+		{"a template that never closes", and(`{"field":"v","template":"a{v","operator":"is_empty"}`), unprocessable, "rules[0].template has a { that no name of a column and } follow: write {{ for the brace itself"},
+		{"a template that never opens", and(`{"field":"v","template":"{v}}","operator":"is_empty"}`), unprocessable, "rules[0].template has a } without a {: write }} for the brace itself"},
+		{"a template of 17 columns", and(`{"field":"v","template":"` + strings.Repeat("{v}", 17) + `","operator":"is_empty"}`), unprocessable, "rules[0].template has more than 16 columns"},
+		{"a long template", and(`{"field":"v","template":"{v}` + strings.Repeat("a", 8190) + `","operator":"is_empty"}`), unprocessable, "rules[0].template must be text of at most 8192 bytes"},
+		{"any column that is missing", and(`{"field":"*","operator":"is_null"}`), unprocessable, "rules[0].operator does not go with the field *"},
+		{"any column and another", and(`{"field":"*","operator":"equal_field","value":"v"}`), unprocessable, "rules[0].operator does not go with the field *"},
+		{"a column and any other", and(rule("equal_field", `"*"`)), unprocessable, "rules[0].value is no name of a column"},
+		{"a column and any other, as an object", and(rule("equal_field", `{"field":"*"}`)), unprocessable, "rules[0].value.field must be one column"},
+		{"a column and a number", and(rule("equal_field", `7`)), invalid, "rules[0].value must be the name of a field, or an object {field, path, template}"},
+		{"a column and nothing", and(`{"field":"v","operator":"equal_field"}`), invalid, "rules[0].value is missing"},
+		{"a column and an object without a name", and(rule("not_ends_with_field", `{"path":"a"}`)), invalid, "rules[0].value.field is missing"},
+		{"no network", and(rule("in_network", `["10.0.0.0/8","10.0.0.0/33"]`)), unprocessable, "rules[0].value must be an address or a network such as 10.0.0.0/8 or fd00::/8, not 10.0.0.0/33"},
+		{"many long patterns", and(rule("matches_wildcard", `["`+strings.Repeat(strings.Repeat("a", 1024)+`","`, 16)+`a"]`)), unprocessable, "rules[0].value has more than 16384 bytes of patterns"},
+		{"a negation that is none", and(rule("not_less", `7`)), invalid, "Unsupported operator: not_less"},
+		{"a negation twice", and(rule("not_not_equal", `7`)), invalid, "Unsupported operator: not_not_equal"},
 		{"PhishTank", and(rule("matches_phish_tank", `""`)), unprocessable, "matches_phish_tank cannot be used: there is no PhishTank feed on this server. Use indicators of the type url or domain_name"},
 		{"33 groups deep", deep, unprocessable, "The conditions nest deeper than 32 groups"},
 		{"1,001 rules", and(strings.Repeat(rule("is_empty", `""`)+",", 1000) + rule("is_empty", `""`)), unprocessable, "The conditions have more than 1000 rules"},
@@ -137,7 +160,9 @@ func FuzzParse(f *testing.F) {
 		}
 		var row condition.Object
 		_ = row.Load(columns)
-		tree.Match(&row)
+		if explained := len(tree.Explain(&row)) > 0; explained != tree.Match(&row) {
+			t.Errorf("it matches: %v, and is explained: %v", !explained, explained)
+		}
 		for _, engine := range []condition.Engine{condition.SQLite, condition.Postgres} {
 			clause := tree.SQL(condition.Source{Engine: engine, Columns: "columns", Own: map[string]string{"query_name": "name"}})
 			if n := strings.Count(clause.Where, "?"); n != len(clause.Args) {
@@ -174,7 +199,7 @@ func TestWildcardsAreThoseOfTheShell(t *testing.T) {
 			for _, other := range test.others {
 				want = want && other != value
 			}
-			if got := tree.Match(texts{"v": value}); got != want {
+			if got := tree.Match(texts{"v": value}.row(t)); got != want {
 				t.Errorf("%q matches %q: %v", test.pattern, value, got)
 			}
 		}
@@ -184,9 +209,22 @@ func TestWildcardsAreThoseOfTheShell(t *testing.T) {
 // texts is a row of texts.
 type texts map[string]string
 
-func (r texts) Value(f condition.Field) (string, bool) {
-	value, present := r[f.Name]
-	return value, present
+func (columns texts) row(t *testing.T) *condition.Object {
+	t.Helper()
+	text, err := json.Marshal(columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return load(t, string(text))
+}
+
+func load(t *testing.T, columns string) *condition.Object {
+	t.Helper()
+	row := &condition.Object{}
+	if err := row.Load(columns); err != nil {
+		t.Fatal(err)
+	}
+	return row
 }
 
 func TestLargeValuesAreMatchedAsSmallOnes(t *testing.T) {

@@ -16,38 +16,63 @@ type regex struct {
 	size       int    // instructions: the time it takes grows with them
 }
 
-func newRegex(values []value, path string) (predicate, error) {
-	text := values[0].text
-	if len(text) > maxPattern {
-		return nil, fault.New(fault.Unprocessable, "%s is a regular expression longer than %d bytes", path, maxPattern)
+func newRegex(p *parser, values []value, path string) (predicate, error) {
+	if err := p.patterns(values, path, "regular expression"); err != nil {
+		return nil, err
 	}
+	return list(values, func(v value) (predicate, error) { return p.regex(v.text, path) })
+}
+
+// patterns checks how long the patterns of a leaf are.
+func (p *parser) patterns(values []value, path, what string) error {
+	sum := 0
+	for _, v := range values {
+		if len(v.text) > p.bounds.Pattern {
+			return fault.New(fault.Unprocessable, "%s is a %s longer than %d bytes", path, what, p.bounds.Pattern)
+		}
+		sum += len(v.text)
+	}
+	if sum > p.bounds.Patterns {
+		return fault.New(fault.Unprocessable, "%s has more than %d bytes of patterns", path, p.bounds.Patterns)
+	}
+	return nil
+}
+
+func (p *parser) regex(text, path string) (predicate, error) {
 	parsed, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return nil, fault.New(fault.Unprocessable, "%s is no regular expression: %s", path, clip(err.Error()))
 	}
 	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil || len(program.Inst) > maxProgram {
+	if err != nil {
+		return nil, fault.New(fault.Unprocessable, "%s is too large a regular expression", path)
+	}
+	if p.program += len(program.Inst); p.program > p.bounds.Program {
 		return nil, fault.New(fault.Unprocessable, "%s is too large a regular expression", path)
 	}
 	compiled, err := regexp.Compile(text)
 	if err != nil {
 		return nil, fault.New(fault.Unprocessable, "%s is no regular expression: %s", path, clip(err.Error()))
 	}
-	p := &regex{expression: compiled, size: len(program.Inst)}
+	q := &regex{expression: compiled, size: len(program.Inst)}
 	if prefix, _ := compiled.LiteralPrefix(); storable(prefix) {
-		p.prefix = prefix
+		q.prefix = prefix
 	}
-	return p, nil
+	return q, nil
 }
 
-func (p *regex) match(value string, present bool) bool {
-	return present && p.expression.MatchString(value)
+func (p *regex) match(row *Object, value string, present bool) bool {
+	if !present {
+		return false
+	}
+	if p.size*len(value) > longWork && row.Ended != nil {
+		return p.matchUntil(value, row.Ended)
+	}
+	return p.expression.MatchString(value)
 }
 
 // longWork is how many instructions times bytes take about a tenth of a second.
 const longWork = 1 << 22
-
-func (p *regex) takesLong(value string) bool { return p.size*len(value) > longWork }
 
 // matchUntil is match for as long as it is wanted.
 func (p *regex) matchUntil(value string, ended func() bool) bool {
@@ -74,7 +99,9 @@ func (p *regex) held() string { return fold(p.prefix) }
 // engines' own expressions are of other kinds, or absent.
 func (p *regex) where(v operand) (fragment, bool) {
 	if p.prefix == "" {
-		return sql("{} IS NOT NULL", v.text()), false
+		return v.present(), false
 	}
-	return v.contains(v.text(), p.prefix), false
+	return v.contains(v.text(), argument(p.prefix)), false
 }
+
+func (p *regex) key() string { return "regex " + p.expression.String() }

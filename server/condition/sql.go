@@ -39,7 +39,7 @@ type dialect interface {
 	sifted(object, what string, clause fragment) fragment
 	// folded is the text with A to Z as small letters.
 	folded(text fragment) fragment
-	contains(text fragment, what string) fragment
+	contains(text, what fragment) fragment
 	begins(text fragment, what string) fragment
 	// ends takes what is not empty, and how many characters that has.
 	ends(text fragment, what string, size int) fragment
@@ -49,21 +49,41 @@ type dialect interface {
 	number(text fragment, is []comparison) (clause fragment, exact bool)
 }
 
-// operand is a field in SQL: the dialect and the field's own text.
+// operand is a field in SQL: the field's own text, and where it stands.
 type operand struct {
-	dialect
+	*scope
 	expression fragment
 }
 
-func (o operand) text() fragment   { return o.expression }
-func (o operand) folded() fragment { return o.dialect.folded(o.expression) }
+func (o operand) text() fragment    { return o.expression }
+func (o operand) present() fragment { return sql("{} IS NOT NULL", o.expression) }
+
+// in is the text in the form in which a predicate compares it.
+func (o operand) in(f form) fragment {
+	if f == cased {
+		return o.expression
+	}
+	return o.folded(o.expression)
+}
+
+// other is another field of the row.
+func (o operand) other(f Field) (operand, bool) { return o.operand(f) }
 
 // scope is one rendering of a tree.
 type scope struct {
 	dialect
 	from  Source
 	exact bool
+	size  int // bytes of text
+	args  int
 }
+
+// What a statement may be, so that either engine takes it. Leaves beyond it are
+// left to Match.
+const (
+	maxSize      = 500_000
+	maxArguments = 20_000
+)
 
 // always is the condition that every row meets.
 const always = "TRUE"
@@ -85,11 +105,11 @@ func (t *Tree) SQL(from Source) Clause {
 	return Clause{Where: "(" + where.text + ")", Args: where.args, Exact: s.exact}
 }
 
-func (g *group) where(s *scope, negated bool) fragment {
-	negated = negated != g.negated
-	all := g.all != negated // not (a and b) is (not a) or (not b)
+func (g *Group) where(s *scope, negated bool) fragment {
+	negated = negated != g.Negated
+	all := g.All != negated // not (a and b) is (not a) or (not b)
 	var parts []fragment
-	for _, n := range g.nodes {
+	for _, n := range g.Nodes {
 		part := n.where(s, negated)
 		if part.text != always {
 			parts = append(parts, part)
@@ -118,31 +138,43 @@ func balanced(text string, parts []fragment) fragment {
 	return sql(text, balanced(text, parts[:half]), balanced(text, parts[half:]))
 }
 
-func (l *leaf) where(s *scope, negated bool) fragment {
-	v, known := s.operand(l.field)
-	if !known {
-		s.exact = false
-		return fragment{text: always}
+func (l *Leaf) where(s *scope, negated bool) fragment {
+	clause, exact := l.clause(s)
+	if negated = negated != l.Negated; negated {
+		clause = sql("({}) IS NOT TRUE", clause)
 	}
-	clause, exact := l.asks.where(v)
-	if holds, ok := l.asks.(holder); ok && !l.field.Own {
-		clause = s.sifted(s.from.Columns, holds.held(), clause)
+	s.size, s.args = s.size+len(clause.text), s.args+len(clause.args)
+	switch {
+	case negated && !exact: // more than matches is found, so the rest is too little
+		clause = fragment{text: always}
+	case s.size > maxSize || s.args > maxArguments:
+		clause, exact = fragment{text: always}, false
 	}
-	if negated = negated != l.negated; !negated {
-		s.exact = s.exact && exact
-		return clause
-	}
-	if !exact { // more than matches is found, so the rest is too little
-		s.exact = false
-		return fragment{text: always}
-	}
-	return sql("({}) IS NOT TRUE", clause)
+	s.exact = s.exact && exact
+	return clause
 }
 
-func (s *scope) operand(f Field) (operand, bool) {
-	if !f.Own {
-		return operand{dialect: s.dialect, expression: s.column(s.from.Columns, f.Name)}, true
+// clause renders the predicate, as it stands without its negation.
+func (l *Leaf) clause(s *scope) (clause fragment, exact bool) {
+	v, known := s.operand(l.Field)
+	clause = fragment{text: always}
+	if known {
+		clause, exact = l.asks.where(v)
 	}
-	expression, known := s.from.Own[f.Name]
-	return operand{dialect: s.dialect, expression: fragment{text: expression}}, known
+	if p, ok := l.asks.(holder); ok && !l.Field.Own && l.Field.template == nil {
+		clause = s.sifted(s.from.Columns, p.held(), clause)
+	}
+	return clause, exact
+}
+
+// operand is a field that SQL can tell from the row. Others are left to Match.
+func (s *scope) operand(f Field) (operand, bool) {
+	switch {
+	case f.Any || f.Computed():
+		return operand{}, false
+	case f.Own:
+		expression, known := s.from.Own[f.Name]
+		return operand{scope: s, expression: fragment{text: expression}}, known
+	}
+	return operand{scope: s, expression: s.column(s.from.Columns, f.Name)}, true
 }

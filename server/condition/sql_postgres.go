@@ -39,8 +39,8 @@ func longestRun(text string) string {
 // database's own is.
 func (postgres) folded(text fragment) fragment { return sql(`lower(({}) COLLATE "C")`, text) }
 
-func (postgres) contains(text fragment, what string) fragment {
-	return sql("strpos({}, {}::text) > 0", text, argument(what))
+func (postgres) contains(text, what fragment) fragment {
+	return sql("strpos({}, ({})::text) > 0", text, what)
 }
 
 func (postgres) begins(text fragment, what string) fragment {

@@ -46,8 +46,8 @@ func (*sqlite) sifted(_ string, _ string, clause fragment) fragment { return cla
 
 func (*sqlite) folded(text fragment) fragment { return sql("lower({})", text) }
 
-func (*sqlite) contains(text fragment, what string) fragment {
-	return sql("instr({}, {}) > 0", text, argument(what))
+func (*sqlite) contains(text, what fragment) fragment {
+	return sql("instr({}, {}) > 0", text, what)
 }
 
 func (*sqlite) begins(text fragment, what string) fragment {

@@ -16,7 +16,8 @@ const (
 	none arity = iota // whatever is there is not looked at
 	one
 	two
-	many // a list, or one value alone
+	many    // a list, or one value alone
+	another // another field
 )
 
 // value is a value of a leaf: its text, as it was written.
@@ -46,8 +47,8 @@ func (p *parser) read(takes arity, given any, there bool, path string) ([]value,
 	case len(list) == 0:
 		return nil, fault.New(fault.Invalid, "%s must not be an empty list", path)
 	}
-	if p.values += len(list); p.values > maxValues {
-		return nil, fault.New(fault.Unprocessable, "The conditions have more than %d values", maxValues)
+	if p.values += len(list); p.values > p.bounds.Values {
+		return nil, fault.New(fault.Unprocessable, "The conditions have more than %d values", p.bounds.Values)
 	}
 	values := make([]value, len(list))
 	for i, item := range list {

@@ -3,8 +3,6 @@ package condition
 import (
 	"strings"
 	"unicode/utf8"
-
-	"muster/server/fault"
 )
 
 // wildcard is true of a value that the pattern matches from end to end.
@@ -12,7 +10,11 @@ import (
 // * stands for any characters, ? for one, [a-z] for one of a set and [!a-z] for one
 // outside it. There is no escape: [*] stands for the star itself. A bracket that
 // is never closed stands for itself.
-type wildcard struct{ marks []mark }
+type wildcard struct {
+	marks   []mark
+	form    form
+	pattern string // in its form
+}
 
 type kind uint8
 
@@ -25,18 +27,23 @@ const (
 
 type mark struct {
 	kind    kind
-	letter  rune // folded
+	letter  rune // in the pattern's form
 	ranges  [][2]rune
 	outside bool
 }
 
-func newWildcard(values []value, path string) (predicate, error) {
-	text := values[0].text
-	if len(text) > maxPattern {
-		return nil, fault.New(fault.Unprocessable, "%s is a pattern longer than %d bytes", path, maxPattern)
+func wildcards(f form) builder {
+	return func(p *parser, values []value, path string) (predicate, error) {
+		if err := p.patterns(values, path, "pattern"); err != nil {
+			return nil, err
+		}
+		return list(values, func(v value) (predicate, error) { return newWildcard(f.of(v.text), f), nil })
 	}
-	p := wildcard{}
-	runes := []rune(fold(text))
+}
+
+func newWildcard(pattern string, f form) *wildcard {
+	p := &wildcard{form: f, pattern: pattern}
+	runes := []rune(pattern)
 	for i := 0; i < len(runes); i++ {
 		switch r := runes[i]; r {
 		case '*':
@@ -53,7 +60,7 @@ func newWildcard(values []value, path string) (predicate, error) {
 			p.marks = append(p.marks, mark{letter: r})
 		}
 	}
-	return p, nil
+	return p
 }
 
 // readSet reads the set at the start of runes and returns how many of them it takes.
@@ -79,6 +86,9 @@ func readSet(runes []rune) (mark, int) {
 		m.ranges = append(m.ranges, [2]rune{runes[i], runes[last]})
 		i = last
 	}
+	if one := m.ranges[0]; len(m.ranges) == 1 && !m.outside && one[0] == one[1] {
+		m = mark{letter: one[0]} // [*] is the star itself
+	}
 	return m, end + 1
 }
 
@@ -99,17 +109,22 @@ func (m *mark) takes(r rune) bool {
 
 // match goes back to the last star only, so its time is at most the length of the
 // value times that of the pattern.
-func (p wildcard) match(value string, present bool) bool {
+func (p *wildcard) match(row *Object, value string, present bool) bool {
 	at, mark := 0, 0
 	resumeAt, resumeMark := 0, -1
-	for at < len(value) {
+	for steps := 0; at < len(value); steps++ {
+		if steps == longWork {
+			if steps = 0; row.Ended != nil && row.Ended() {
+				return false
+			}
+		}
 		if mark < len(p.marks) && p.marks[mark].kind == star {
 			mark++
 			resumeAt, resumeMark = at, mark
 			continue
 		}
 		if mark < len(p.marks) {
-			if r, size := nextFolded(value[at:]); p.marks[mark].takes(r) {
+			if r, size := p.next(value[at:]); p.marks[mark].takes(r) {
 				at += size
 				mark++
 				continue
@@ -118,7 +133,7 @@ func (p wildcard) match(value string, present bool) bool {
 		if resumeMark < 0 {
 			return false
 		}
-		_, size := nextFolded(value[resumeAt:])
+		_, size := p.next(value[resumeAt:])
 		resumeAt += size
 		at, mark = resumeAt, resumeMark
 	}
@@ -128,38 +143,47 @@ func (p wildcard) match(value string, present bool) bool {
 	return present && mark == len(p.marks)
 }
 
-func nextFolded(s string) (rune, int) {
-	if s[0] < utf8.RuneSelf {
-		return rune(folded[s[0]]), 1
+// next is the first character of s, in the pattern's form.
+func (p *wildcard) next(s string) (rune, int) {
+	switch {
+	case s[0] >= utf8.RuneSelf:
+		return utf8.DecodeRuneInString(s)
+	case p.form == cased:
+		return rune(s[0]), 1
 	}
-	return utf8.DecodeRuneInString(s)
+	return rune(folded[s[0]]), 1
 }
 
 // where is exact for the usual patterns: text with at most one star in it, or one
 // at each end. Of others it looks for text that a match has to hold.
-func (p wildcard) where(v operand) (fragment, bool) {
+func (p *wildcard) where(v operand) (fragment, bool) {
 	runs, stars, plain := p.runs()
 	first, last := runs[0], runs[len(runs)-1]
 	switch {
 	case plain && stars == 0:
-		return equal{texts: []string{first}}.where(v)
+		return equal{texts: []string{first}, form: p.form}.where(v)
 	case plain && stars == 1:
 		size := sql("length({}) >= {}", v.text(), argument(utf8.RuneCountInString(first)+utf8.RuneCountInString(last)))
-		begin, _ := begins{first}.where(v)
-		end, _ := ends{last}.where(v)
+		begin, _ := begins{first, p.form}.where(v)
+		end, _ := ends{last, p.form}.where(v)
 		return sql("({} AND {} AND {})", begin, end, size), true
 	case plain && stars == 2 && first == "" && last == "":
-		return v.contains(v.folded(), runs[1]), true
+		return v.contains(v.in(p.form), argument(runs[1])), true
 	}
-	begin, _ := begins{first}.where(v)
-	end, _ := ends{last}.where(v)
-	return sql("({} AND {} AND {})", begin, end, v.contains(v.folded(), p.held())), false
+	begin, _ := begins{first, p.form}.where(v)
+	end, _ := ends{last, p.form}.where(v)
+	return sql("({} AND {} AND {})", begin, end, v.contains(v.in(p.form), argument(longest(runs)))), false
 }
 
-// held is the longest text of the pattern.
-func (p wildcard) held() string {
-	longest := ""
+func (p *wildcard) key() string { return p.form.key("wildcard", p.pattern) }
+
+func (p *wildcard) held() string {
 	runs, _, _ := p.runs()
+	return fold(longest(runs))
+}
+
+func longest(runs []string) string {
+	longest := ""
 	for _, run := range runs {
 		if len(run) > len(longest) {
 			longest = run
@@ -170,7 +194,7 @@ func (p wildcard) held() string {
 
 // runs returns the text between what is no text, the number of stars, and whether
 // there is nothing but text and stars.
-func (p wildcard) runs() (runs []string, stars int, plain bool) {
+func (p *wildcard) runs() (runs []string, stars int, plain bool) {
 	var run strings.Builder
 	plain = true
 	for _, m := range p.marks {
