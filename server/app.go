@@ -24,6 +24,7 @@ import (
 	"muster/server/hosts"
 	"muster/server/httpkit"
 	"muster/server/intel"
+	"muster/server/jobs"
 	"muster/server/outputs"
 	"muster/server/pipeline"
 	"muster/server/results"
@@ -51,6 +52,9 @@ type app struct {
 	intel       *intel.Store
 	alerts      *alerts.Store
 	detect      *detect.Store
+	jobs        *jobs.Queue
+	detection   *pipeline.Detection
+	scans       *pipeline.CarveScans // nil: there is no program to scan with
 	pipeline    *pipeline.Pipeline
 	door        *agentapi.Door
 	metrics     *metrics
@@ -134,12 +138,14 @@ func (a *app) openStores(ctx context.Context) error {
 	a.accounts = accounts.New(a.db, accounts.Options{})
 	a.hosts = hosts.New(a.db, a.bus, a.log, hosts.Options{})
 	a.schedule = schedule.New(a.db, a.bus, a.log, schedule.Options{SignatureURLs: a.signatureURLs()})
-	a.results = results.New(a.db, a.bus, a.log, results.Options{})
+	a.results = results.New(a.db, a.bus, a.log, a.resultsOptions())
+	a.jobs = jobs.NewQueue(a.db, a.bus, a.log, jobs.QueueOptions{})
 	a.distributed = distributed.New(a.db, a.hosts, a.bus, a.log, distributed.Options{})
 	a.carves = carves.New(a.db, filepath.Join(a.cfg.Data, "carves"), a.log, carves.Options{MaxSize: a.cfg.MaxCarveSize})
 	a.detect = detect.New(a.db, a.bus, a.log, detect.Options{})
 	a.yara = yara.New(a.db, a.bus, a.log, a.yaraOptions())
-	a.pipeline = &pipeline.Pipeline{Hosts: a.hosts, Results: a.results, Distributed: a.distributed, Carves: a.carves, Log: a.log}
+	a.openDetection()
+	a.pipeline = &pipeline.Pipeline{Hosts: a.hosts, Results: a.results, Distributed: a.distributed, Carves: a.carves, Detection: a.detection, Log: a.log}
 	if err := a.results.EnsurePartitions(ctx); err != nil {
 		a.log.Warn("partitions could not be made, rows go to the default one until they can", "error", err)
 	}

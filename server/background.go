@@ -18,7 +18,7 @@ func (a *app) background(ctx context.Context) {
 		working.Go(func() { replicated.Run(ctx) })
 	}
 	for _, run := range []func(context.Context){
-		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run, a.yara.Run, a.detect.Run,
+		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run, a.yara.Run, a.detect.Run, a.jobs.Run,
 	} {
 		working.Go(func() { run(ctx) })
 	}
@@ -28,13 +28,13 @@ func (a *app) background(ctx context.Context) {
 
 // works is the periodic work that one replica does for all.
 func (a *app) works() []jobs.Work {
-	return []jobs.Work{
+	return append([]jobs.Work{
 		{Name: "partitions", Interval: 6 * time.Hour, Run: a.results.EnsurePartitions},
 		{Name: "retention", Interval: time.Hour, Run: a.retain},
 		{Name: "sessions", Interval: time.Hour, Run: a.accounts.Purge},
 		{Name: "hosts", Interval: time.Hour, Run: a.hosts.Purge},
 		{Name: "observed", Interval: 15 * time.Second, Run: a.results.Observe},
-	}
+	}, a.detectionWorks()...)
 }
 
 // retain deletes what is older than the settings say: those in the database, made

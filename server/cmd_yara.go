@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"muster/server/fault"
+	"muster/server/pipeline"
 	"muster/yara"
 )
 
@@ -17,21 +18,22 @@ const cmdYARA = "yara"
 func yaraCommand() command {
 	return command{
 		name: cmdYARA, summary: "check YARA files as the server does",
-		usage: []string{"muster yara FILE...", "muster yara --verdict"},
+		usage: []string{"muster yara FILE...", "muster yara --verdict", "muster yara --scan"},
 		about: "Compiles each file on its own, without includes and external variables, and says what is wrong with it.\n" +
-			"- is standard input. The server runs this command itself, with --verdict, for what is uploaded.",
+			"- is standard input. The server runs this command itself: with --verdict for what is uploaded, and with --scan for what hosts hand over.",
 		exits: []string{"0 all of them compile", "1 one does not, or cannot be read", "2 wrong flags"},
 		define: func(own *flag.FlagSet) runner {
 			verdict := own.Bool("verdict", false, "compile standard input within limits of time and memory and write the outcome as JSON")
+			scan := own.Bool("scan", false, "scan descriptor 3 as standard input orders, within limits, and write a report as JSON")
 			return func(ctx context.Context, t terminal, _ Config, args []string) int {
-				if *verdict == (len(args) > 0) {
-					return usageError(t, cmdYARA, errors.New("name files, or say --verdict"))
+				if (*verdict || *scan) == (len(args) > 0) || *verdict && *scan {
+					return usageError(t, cmdYARA, errors.New("name files, or say --verdict or --scan"))
 				}
 				if *verdict {
-					if err := yara.Answer(t.in, t.out); err != nil {
-						return failed(t, cmdYARA, err)
-					}
-					return exitOK
+					return outcome(t, yara.Answer(t.in, t.out))
+				}
+				if *scan {
+					return outcome(t, yara.ObeyScan(t.in, t.out, pipeline.ScanMembers))
 				}
 				status := exitOK
 				for _, name := range args {
@@ -43,6 +45,13 @@ func yaraCommand() command {
 			}
 		},
 	}
+}
+
+func outcome(t terminal, err error) int {
+	if err != nil {
+		return failed(t, cmdYARA, err)
+	}
+	return exitOK
 }
 
 // checkYARA says what is wrong with a file, one line each.

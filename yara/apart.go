@@ -59,7 +59,7 @@ func isSetting(variable string) bool { return strings.HasPrefix(variable, "MUSTE
 // Answer is the other end of Apart: it compiles what it reads and writes a verdict.
 // It limits this whole process, which should do nothing else.
 func Answer(in io.Reader, out io.Writer) error {
-	if err := confine(); err != nil {
+	if err := confine(compileTime, compileMemory); err != nil {
 		return err
 	}
 	source, err := io.ReadAll(io.LimitReader(in, MaxContent+1))

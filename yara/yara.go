@@ -1,8 +1,9 @@
-// Package yara keeps YARA files: checks them, hands them to agents, compiles them.
+// Package yara keeps YARA files: checks them, hands them to agents, compiles them,
+// and scans with them what hosts handed over.
 //
-// It writes the tables yara_files and yara_tags and the setting yara_shipped. It is
-// the only user of libyara. It does not know how files are uploaded or fetched, nor
-// which queries scan with them.
+// It writes the tables yara_files, yara_tags and carve_scans and the setting
+// yara_shipped. It is the only user of libyara. It does not know how files are
+// uploaded or fetched, which queries scan with them, nor what a carve is beyond its id.
 //
 // Every file is kept in memory, so that an agent that fetches one costs no SQL: an
 // agent fetches the file again for every query. The database is the truth; the

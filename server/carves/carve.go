@@ -3,7 +3,6 @@ package carves
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -81,6 +80,11 @@ func (s *Store) FindByQuery(ctx context.Context, hostID, queryID int64) (*Carve,
 	return rows[0].carve(), nil
 }
 
+// FindByID returns a carve. Faults: NotFound.
+func (s *Store) FindByID(ctx context.Context, id int64) (*Carve, error) {
+	return s.find(ctx, "c.id = ?", id)
+}
+
 func (s *Store) find(ctx context.Context, where string, arg any) (*Carve, error) {
 	if text, ok := arg.(string); ok && !storable(text) {
 		return nil, errUnknown
@@ -103,7 +107,7 @@ var (
 // Open returns the archive of a completed carve, for reading at any place, and
 // what is known of it. The caller closes it. Faults: NotFound when there is no
 // such carve or its file is gone, Conflict when it is not complete.
-func (s *Store) Open(ctx context.Context, sessionID string) (io.ReadSeekCloser, *Carve, error) {
+func (s *Store) Open(ctx context.Context, sessionID string) (*os.File, *Carve, error) {
 	carve, err := s.Find(ctx, sessionID)
 	if err != nil {
 		return nil, nil, err

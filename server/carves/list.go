@@ -86,3 +86,11 @@ func (s *Store) count(ctx context.Context, from string, args []any) (int, error)
 	err := s.db.Read(ctx).Raw("SELECT count(*)"+from, args...).Scan(&n).Error
 	return n, database.Fault(err)
 }
+
+// Completed returns the ids of complete carves below an id, the newest first. Faults:
+// those of the database.
+func (s *Store) Completed(ctx context.Context, below int64, limit int) ([]int64, error) {
+	var ids []int64
+	err := s.db.Read(ctx).Raw("SELECT id FROM carves WHERE id < ? AND status = ? ORDER BY id DESC LIMIT ?", below, Completed, limit).Scan(&ids).Error
+	return ids, database.Fault(err)
+}

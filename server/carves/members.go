@@ -36,10 +36,10 @@ type Listing struct {
 	Problem   string // the archive is damaged after these members, and how
 }
 
-var (
-	errTooMuch   = errors.New("the archive unpacks to too much")
-	errNoArchive = fault.New(fault.Unprocessable, "The carve is neither a tar nor a zstd archive")
-)
+// ErrTooMuch is the error of an archive that unpacks to more than 64 GiB.
+var ErrTooMuch = errors.New("the archive unpacks to too much")
+
+var errNoArchive = fault.New(fault.Unprocessable, "The carve is neither a tar nor a zstd archive")
 
 // Members lists what a completed carve holds. Nothing is written anywhere. Large
 // compressed carves take a while: ctx ends it. Faults: as Open, and Unprocessable
@@ -57,48 +57,77 @@ func (s *Store) Members(ctx context.Context, sessionID string) (Listing, error) 
 	return listing, err
 }
 
-func list(ctx context.Context, file io.ReadSeeker, format Format, guid string) (Listing, error) {
+func list(ctx context.Context, file io.ReadSeeker, format Format, guid string) (listing Listing, err error) {
+	if format == FormatUnknown {
+		return Listing{}, errNoArchive
+	}
+	listing.Problem, err = Walk(ctx, file, format, guid, func(m Member, _ io.Reader) error {
+		if len(listing.Members) == maxMembers {
+			return ErrTooMuch
+		}
+		listing.Members = append(listing.Members, m)
+		return nil
+	})
+	if errors.Is(err, ErrTooMuch) {
+		listing.Truncated, err = true, nil
+	}
+	return listing, err
+}
+
+// Walk calls visit with every member of an archive and its content, which is good
+// until visit returns and need not be read. What is no archive is one member
+// without a name. Nothing is written anywhere.
+//
+// problem says how an archive is damaged, after what was visited. The error is that
+// of visit, of ctx, or ErrTooMuch.
+func Walk(ctx context.Context, file io.ReadSeeker, format Format, guid string, visit func(Member, io.Reader) error) (problem string, err error) {
 	left := int64(maxUnpacked)
+	plain := seekable{bounded{ctx, file, &left}, file}
 	switch format {
 	case FormatEmpty:
-		return Listing{}, nil
-	case FormatTar: // contents are skipped by seeking
-		return listTar(seekable{bounded{ctx, file, &left}, file}, guid), nil
+		return "", nil
+	case FormatTar: // contents that nobody reads are skipped by seeking
+		return walkTar(plain, guid, visit)
 	case FormatZstd:
 		unpacker, err := zstd.NewReader(file, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
 		if err != nil {
-			return Listing{Problem: err.Error()}, nil
+			return err.Error(), nil
 		}
 		defer unpacker.Close()
-		return listTar(bounded{ctx, unpacker, &left}, guid), nil
+		return walkTar(bounded{ctx, unpacker, &left}, guid, visit)
 	}
-	return Listing{}, errNoArchive
+	size, err := file.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return err.Error(), nil
+	}
+	return "", visit(Member{Size: size}, plain)
 }
 
-func listTar(from io.Reader, guid string) (listing Listing) {
+func walkTar(from io.Reader, guid string, visit func(Member, io.Reader) error) (problem string, err error) {
 	archive := tar.NewReader(from)
 	for {
 		header, err := archive.Next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return listing
-		case errors.Is(err, errTooMuch):
-			listing.Truncated = true
-			return listing
+			return "", nil
+		case errors.Is(err, ErrTooMuch), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+			return "", err
 		case err != nil && !errors.Is(err, tar.ErrInsecurePath): // names are only shown
-			listing.Problem = err.Error()
-			return listing
+			return err.Error(), nil
 		case header.Typeflag == tar.TypeXGlobalHeader:
 			continue
-		case len(listing.Members) == maxMembers:
-			listing.Truncated = true
-			return listing
 		}
-		listing.Members = append(listing.Members, Member{
+		err = visit(Member{
 			Name: memberName(header.Name, guid), Size: header.Size,
 			Mode: header.FileInfo().Mode(), ModTime: calendar(header.ModTime),
-		})
+		}, archive)
+		if err != nil {
+			return "", err
+		}
 	}
 }
 
@@ -135,7 +164,7 @@ func (b bounded) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	if *b.left <= 0 {
-		return 0, errTooMuch
+		return 0, ErrTooMuch
 	}
 	n, err := b.from.Read(p[:min(int64(len(p)), *b.left)])
 	*b.left -= int64(n)

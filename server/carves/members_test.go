@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"strings"
 	"testing"
@@ -94,8 +96,10 @@ func TestMembersAreBounded(t *testing.T) {
 		t.Errorf("%d members, truncated %v, first name of %d bytes: %v", len(listing.Members), listing.Truncated, len(listing.Members[0].Name), err)
 	}
 	left := int64(600) // of bytes to unpack: the first header alone
-	if short := listTar(bounded{t.Context(), bytes.NewReader(buf.Bytes()), &left}, guid); !short.Truncated {
-		t.Errorf("unpacks without bound: %d members", len(short.Members))
+	visited := 0
+	_, err = walkTar(bounded{t.Context(), bytes.NewReader(buf.Bytes()), &left}, guid, func(Member, io.Reader) error { visited++; return nil })
+	if !errors.Is(err, ErrTooMuch) {
+		t.Errorf("unpacks without bound: %d members, %v", visited, err)
 	}
 }
 
@@ -159,4 +163,32 @@ func FuzzMembers(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWalkHandsOverContents(t *testing.T) {
+	plain := makeTar(t, 5000)
+	for name, c := range map[string]struct {
+		data  []byte
+		names string
+	}{
+		"a tar":      {plain, `etc/hosts|C\Users\a b\näme.bin|`},
+		"a zstd":     {makeZstd(t, plain), `etc/hosts|C\Users\a b\näme.bin|`},
+		"no archive": {[]byte("just text"), "|"},
+		"not a byte": {nil, ""},
+	} {
+		format, err := detect(bytes.NewReader(c.data), int64(len(c.data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, bytesRead := "", int64(0)
+		problem, err := Walk(t.Context(), bytes.NewReader(c.data), format, guid, func(m Member, content io.Reader) error {
+			names += m.Name + "|"
+			n, err := io.Copy(io.Discard, content)
+			bytesRead += n - m.Size
+			return err
+		})
+		if err != nil || problem != "" || names != c.names || bytesRead != 0 {
+			t.Errorf("%s: %q, %d bytes too many, %s %v", name, names, bytesRead, problem, err)
+		}
+	}
 }

@@ -33,8 +33,7 @@ type Match struct {
 	Name, Severity        string
 	TechniqueIDs, Tactics []string
 	Alerters              []string
-	ReconQueries          json.RawMessage      // an object
-	Why                   []condition.Evidence // what made it match; none when that cannot be told
+	ReconQueries          json.RawMessage // an object
 }
 
 // maxPanics is how often a rule may fail before it is set aside, until it is changed
@@ -147,7 +146,6 @@ func (r *run) matches() []Match {
 			RuleID: l.ID, Name: l.Name, Severity: l.Severity, TechniqueIDs: l.TechniqueIDs, Tactics: l.Tactics,
 			Alerters: l.Alerters, ReconQueries: l.ReconQueries,
 		}
-		_ = r.guarded(l, func() { m.Why = r.snapshot.program.variants[variant].tree.Explain(r.event.Row) })
 		matches = append(matches, m)
 	}
 	return matches

@@ -20,12 +20,17 @@ type Pipeline struct {
 	Results     *results.Store
 	Distributed *distributed.Store
 	Carves      *carves.Store
+	Detection   *Detection // nil: nobody looks at what arrives
 	Log         *slog.Logger
 }
 
-// Accept stores the lines of one host and returns how many were new. When it
-// returns nil they are committed. Faults: Busy when the queue is full.
-func (p *Pipeline) Accept(ctx context.Context, _ *hosts.Host, lines []results.Line) (stored int, err error) {
+// Accept looks at the lines of one host, stores them and returns how many were new.
+// When it returns nil they are committed, and the alerts that they raise with them.
+// Faults: Busy when the queue is full.
+func (p *Pipeline) Accept(ctx context.Context, h *hosts.Host, lines []results.Line) (stored int, err error) {
+	if p.Detection != nil {
+		p.Detection.look(h, lines)
+	}
 	return p.Results.Append(ctx, lines)
 }
 

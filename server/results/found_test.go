@@ -44,7 +44,9 @@ func (f *finder) found(ctx context.Context, tx *database.DB, rows []FoundRow, la
 }
 
 // notes counts what was noted and committed.
-func notes(t *testing.T, db *database.DB) int { return countRows(t, db, "settings WHERE name LIKE 'finding%'") }
+func notes(t *testing.T, db *database.DB) int {
+	return countRows(t, db, "settings WHERE name LIKE 'finding%'")
+}
 
 func finding(host int64, n int) Line {
 	l := line(host, n)

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"muster/server/database"
+	"muster/server/jobs"
+	"muster/server/pipeline"
+	"muster/server/results"
+	"muster/yara"
+)
+
+// resultsOptions let alerts be raised in the commit of the rows that cause them.
+func (a *app) resultsOptions() results.Options {
+	return results.Options{
+		Found: func(ctx context.Context, tx *database.DB, rows []results.FoundRow, later bool) error {
+			return a.detection.Found(ctx, tx, rows, later)
+		},
+		FoundCommitted: func() { a.detection.Committed() },
+	}
+}
+
+// openDetection puts together what looks at reports and raises alerts.
+func (a *app) openDetection() {
+	raiser := &pipeline.Raiser{DB: a.db, Alerts: a.alerts, Jobs: a.jobs, Bus: a.bus}
+	a.detection = &pipeline.Detection{
+		Raiser: raiser, Hosts: a.hosts, Results: a.results, Detect: a.detect, Tables: a.schedule.Tables, Log: a.log,
+	}
+	a.jobs.Handle(jobs.Worker{Kind: pipeline.ReplayJob, Run: a.detection.Replay, Timeout: 10 * time.Minute})
+	if a.cfg.Program != "" {
+		a.scans = &pipeline.CarveScans{
+			Raiser: raiser, Carves: a.carves, YARA: a.yara, Scan: yara.ScanApart(a.cfg.Program, cmdYARA, "--scan"), Log: a.log,
+		}
+		a.jobs.Handle(jobs.Worker{Kind: pipeline.ScanJob, Run: a.scans.Work, Timeout: yara.ScanTime + time.Minute})
+	}
+}
+
+// detectionWorks is the periodic work of detection.
+func (a *app) detectionWorks() []jobs.Work {
+	var works []jobs.Work
+	if a.scans != nil {
+		works = append(works, jobs.Work{Name: "carve scans", Interval: 10 * time.Second, Run: a.scans.Queue})
+	}
+	return works
+}

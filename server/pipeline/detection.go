@@ -1,0 +1,155 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+	"unsafe"
+
+	"muster/server/alerts"
+	"muster/server/condition"
+	"muster/server/database"
+	"muster/server/detect"
+	"muster/server/hosts"
+	"muster/server/results"
+)
+
+// maxRaisedRows is how many rows of one commit raise alerts at once: more are left to
+// a replay, since others wait for the commit.
+const maxRaisedRows = 500
+
+// Detection looks at rows on their way in: with rules and indicators, in memory, before
+// they are stored. What it finds becomes alerts in the commit that stores the rows.
+// It can cost no row: what cannot be evaluated or raised is left to a replay.
+type Detection struct {
+	*Raiser
+	Hosts   *hosts.Store
+	Results *results.Store
+	Detect  *detect.Store
+	// Tables names the tables that a host's query reads.
+	Tables func(h *hosts.Host, query string) []string
+	Log    *slog.Logger
+}
+
+// sighting is what was found in a row (results.Entry.Finding).
+type sighting struct {
+	matches    []detect.Match
+	incomplete bool // some rule could not be evaluated
+}
+
+var objects = sync.Pool{New: func() any { return &condition.Object{} }}
+
+// look evaluates the rows of lines and notes in them what it found.
+func (d *Detection) look(h *hosts.Host, lines []results.Line) {
+	row := objects.Get().(*condition.Object) //nolint:forcetypeassert // the pool makes nothing else
+	defer objects.Put(row)
+	for i := range lines {
+		for k := range lines[i].Entries {
+			e := &lines[i].Entries[k]
+			if s := d.guardedSight(h, row, e, 0); s != nil {
+				e.Finding = s
+			}
+		}
+	}
+}
+
+// guardedSight is sight, which a failure of ours must not turn into one of storing.
+func (d *Detection) guardedSight(h *hosts.Host, row *condition.Object, e *results.Entry, within time.Duration) (s *sighting) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			d.Log.Error("looking at a row failed: it is left to a replay", "query", e.Name, "cause", cause, "stack", string(debug.Stack()))
+			s = &sighting{incomplete: true}
+		}
+	}()
+	return d.sight(h, row, e, within)
+}
+
+// sight evaluates one row; nil: there is nothing to it. within 0 is the usual time.
+func (d *Detection) sight(h *hosts.Host, row *condition.Object, e *results.Entry, within time.Duration) *sighting {
+	if row.Load(unsafe.String(unsafe.SliceData(e.Columns), len(e.Columns))) != nil {
+		return nil // stored as it came, and no row of columns
+	}
+	s := sighting{}
+	matches, complete := d.Detect.Evaluate(detect.Event{
+		HostID: h.ID, HostIdentifier: h.Identifier, Platform: h.Platform, Query: e.Name, Action: e.Action,
+		UnixTime: e.UnixTime, Tables: d.Tables(h, e.Name), Row: row, Within: within,
+	})
+	s.matches, s.incomplete = matches, !complete
+	if len(s.matches) == 0 && !s.incomplete {
+		return nil
+	}
+	return &s
+}
+
+// Found is results.Options.Found.
+func (d *Detection) Found(ctx context.Context, tx *database.DB, rows []results.FoundRow, later bool) error {
+	now := rows[:min(len(rows), maxRaisedRows)]
+	left := idsOf(rows[len(now):])
+	if later {
+		now, left = nil, idsOf(rows)
+	}
+	err := tx.Tx(ctx, func(tx *database.DB) error {
+		_, err := d.raise(ctx, tx, findings(now))
+		return err
+	})
+	if err != nil {
+		d.Log.Error("alerts could not be raised with their rows: they are left to a replay", "rows", len(now), "error", err)
+		left = append(left, idsOf(now)...)
+	} else {
+		for _, r := range now {
+			if s, ok := r.Finding.(*sighting); ok && s.incomplete {
+				left = append(left, r.ID)
+			}
+		}
+	}
+	return d.addReplay(ctx, tx, left)
+}
+
+func idsOf(rows []results.FoundRow) []int64 {
+	ids := make([]int64, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	return ids
+}
+
+// findings are what to raise for rows. Those of a row that will be looked at again are
+// named, so that the replay raises only what is missing.
+func findings(rows []results.FoundRow) []found {
+	var all []found
+	for _, r := range rows {
+		s, ok := r.Finding.(*sighting)
+		if !ok {
+			continue
+		}
+		all = append(all, s.findings(r, s.incomplete)...)
+	}
+	return all
+}
+
+func (s *sighting) findings(r results.FoundRow, named bool) []found {
+	all := make([]found, 0, len(s.matches))
+	for _, m := range s.matches {
+		f := rowFinding(r)
+		f.Source, f.RuleID, f.Name, f.Severity = alerts.Rule, m.RuleID, m.Name, m.Severity
+		f.Group = "rule:" + strconv.FormatInt(m.RuleID, 10)
+		f.TechniqueIDs, f.Tactics, f.ReconQueries = m.TechniqueIDs, m.Tactics, m.ReconQueries
+		all = append(all, found{Finding: f, alerters: m.Alerters})
+	}
+	if named {
+		for i := range all {
+			all[i].Once = "row:" + strconv.FormatInt(r.ID, 10) + ":" + all[i].Group
+		}
+	}
+	return all
+}
+
+// rowFinding is what every finding of a row has.
+func rowFinding(r results.FoundRow) alerts.Finding {
+	return alerts.Finding{
+		HostID: r.HostID, QueryName: r.Name, Action: r.Action, Columns: r.Columns, UnixTime: r.UnixTime, ResultID: r.ID,
+	}
+}

@@ -1,0 +1,122 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"muster/server/alerts"
+	"muster/server/detect"
+	"muster/server/jobs"
+)
+
+func TestARowThatMeetsARuleRaisesAnAlertInItsCommit(t *testing.T) {
+	each(t, rigOptions{}, func(r *rig) {
+		rule := r.rule("nc", "path", "ends_with", "/nc")
+		bad := r.line(map[string]string{"path": "/usr/bin/nc", "cmdline": "nc -l 4444"})
+		r.accept(r.line(map[string]string{"path": "/bin/ls"}), bad)
+		r.accept(bad) // sent again
+		r.accept(r.line(map[string]string{"path": "/tmp/NC"}))
+
+		raised := r.raised()
+		if len(raised) != 1 {
+			r.Fatalf("%d alerts", len(raised))
+		}
+		a := raised[0]
+		if a.Source != alerts.Rule || a.RuleID != rule.ID || a.Name != "nc" || a.Severity != detect.Critical || a.EventCount != 2 || a.HostID != r.host.ID {
+			r.Errorf("the alert is %+v", a)
+		}
+		row, err := r.results.Find(r.Context(), []int64{a.ResultID})
+		if r.ok(err); len(row) != 1 || cmp.Diff(decoded[map[string]string](r, row[0].Columns), decoded[map[string]string](r, a.Columns)) != "" {
+			r.Errorf("the alert names row %v", row)
+		}
+		told := []string{}
+		for _, j := range r.waiting(NotifyJob) {
+			n := decoded[Notify](r, j.Args)
+			if n.AlertID != a.ID || n.EventID == 0 {
+				r.Errorf("the job is %+v", n)
+			}
+			told = append(told, n.Alerter)
+		}
+		slices.Sort(told)
+		if diff := cmp.Diff([]string{"debug", "hook"}, told); diff != "" {
+			r.Error(diff)
+		}
+	})
+}
+
+func TestAlertsThatCannotBeRaisedCostNoRowAndComeLater(t *testing.T) {
+	each(t, rigOptions{}, func(r *rig) {
+		r.rule("nc", "path", "ends_with", "/nc")
+		r.ok(r.db.Write(r.Context()).Exec("ALTER TABLE alert_events RENAME TO gone").Error)
+		r.accept(r.line(map[string]string{"path": "/bin/nc"}), r.line(map[string]string{"path": "/bin/ls"}))
+		if rows, left := r.count("results"), len(r.waiting(ReplayJob)); rows != 2 || left != 1 || r.count("alerts") != 0 {
+			r.Fatalf("%d rows, %d replays, %d alerts", rows, left, r.count("alerts"))
+		}
+		r.ok(r.db.Write(r.Context()).Exec("ALTER TABLE gone RENAME TO alert_events").Error)
+		r.replay()
+		if raised := r.raised(); len(raised) != 1 || raised[0].EventCount != 1 {
+			r.Errorf("raised %+v", raised)
+		}
+	})
+}
+
+func TestARowThatTakesTooLongIsStoredAndEvaluatedLaterOnce(t *testing.T) {
+	each(t, rigOptions{detect: detect.Options{Budget: time.Nanosecond}}, func(r *rig) {
+		r.rule("nc", "path", "matches_regex", "[ab]{300}nc$") // large enough to be stopped in the middle
+		r.accept(r.line(map[string]string{"path": strings.Repeat("a", 20_000) + "nc"}))
+		if rows, left := r.count("results"), len(r.waiting(ReplayJob)); rows != 1 || left != 1 {
+			r.Fatalf("%d rows, %d replays", rows, left)
+		}
+		job := r.waiting(ReplayJob)[0]
+		for range 2 { // a job may be done twice
+			r.ok(r.pipeline.Detection.Replay(r.Context(), job))
+		}
+		if raised := r.raised(); len(raised) != 1 || raised[0].EventCount != 1 {
+			r.Errorf("raised %+v", raised)
+		}
+	})
+}
+
+func TestAStormOfMatchesIsRaisedInParts(t *testing.T) {
+	each(t, rigOptions{}, func(r *rig) {
+		r.rule("all", "path", "begins_with", "/")
+		lines := make([]int, 2*maxRaisedRows+10)
+		batch := r.line(map[string]string{"path": "/0"})
+		for i := range lines[1:] {
+			batch.Entries = append(batch.Entries, r.line(map[string]string{"path": fmt.Sprint("/", i)}).Entries...)
+		}
+		r.accept(batch)
+		if at := r.raised(); len(at) != 1 || at[0].EventCount != maxRaisedRows || len(r.waiting(ReplayJob)) != 2 {
+			r.Fatalf("at once: %+v, %d replays", at, len(r.waiting(ReplayJob)))
+		}
+		r.replay()
+		if raised := r.raised(); len(raised) != 1 || raised[0].EventCount != len(lines) {
+			r.Errorf("in the end: %+v", raised)
+		}
+	})
+}
+
+func TestWhatIsNoObjectIsStoredAsItCame(t *testing.T) {
+	each(t, rigOptions{}, func(r *rig) {
+		r.rule("nc", "path", "is_empty", "")
+		line := r.line(nil)
+		line.Entries[0].Columns = []byte(`["no object"]`)
+		r.accept(line)
+		if r.count("results") != 1 || len(r.raised()) != 0 {
+			r.Errorf("%d rows, %d alerts", r.count("results"), len(r.raised()))
+		}
+	})
+}
+
+// replay does the jobs of that kind.
+func (r *rig) replay() {
+	r.Helper()
+	for _, job := range r.waiting(ReplayJob) {
+		r.ok(r.pipeline.Detection.Replay(r.Context(), jobs.Job{ID: job.ID, Args: job.Args}))
+	}
+}

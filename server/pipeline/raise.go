@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"context"
+
+	"muster/server/alerts"
+	"muster/server/bus"
+	"muster/server/database"
+	"muster/server/jobs"
+)
+
+// NotifyJob is the kind of the job that tells one alerter of one alert. Its
+// arguments are a Notify.
+const NotifyJob = "alert.notify"
+
+// Notify says whom to tell of which alert.
+type Notify struct {
+	AlertID int64  `json:"alert_id"`
+	EventID int64  `json:"event_id"` // that raised it
+	Alerter string `json:"alerter"`
+}
+
+// Raiser raises alerts and sees to it that people are told.
+type Raiser struct {
+	DB     *database.DB
+	Alerts *alerts.Store
+	Jobs   *jobs.Queue
+	Bus    bus.Bus
+	// Everyone names the alerters that are told of what names none itself, which is
+	// everything but rules (esp-api 3); nil: nobody.
+	Everyone func() []string
+}
+
+// found is a finding and whom to tell of it.
+type found struct {
+	alerts.Finding
+	alerters []string // nil: everyone
+}
+
+// raise stores findings in a transaction, with a job for each alerter of every alert
+// that is new: of what joins an alert that there is, its alerters were told. Call
+// Committed after the commit.
+func (r *Raiser) raise(ctx context.Context, tx *database.DB, all []found) (raised []alerts.Raised, err error) {
+	findings := make([]alerts.Finding, len(all))
+	for i, f := range all {
+		findings[i] = f.Finding
+	}
+	if raised, err = r.Alerts.With(tx).Raise(ctx, findings); err != nil {
+		return nil, err
+	}
+	var work []jobs.NewJob
+	for _, one := range raised {
+		if !one.New {
+			continue
+		}
+		for _, alerter := range r.alerters(all, one.Alert) {
+			work = append(work, jobs.NewJob{Kind: NotifyJob, Args: Notify{AlertID: one.Alert.ID, EventID: one.EventID, Alerter: alerter}})
+		}
+	}
+	return raised, r.Jobs.With(tx).Add(ctx, work...)
+}
+
+// alerters are those of the finding that raised the alert.
+func (r *Raiser) alerters(all []found, a alerts.Alert) []string {
+	for _, f := range all {
+		if f.HostID == a.HostID && f.Group == a.Group && f.alerters != nil {
+			return f.alerters
+		}
+	}
+	if r.Everyone == nil {
+		return nil
+	}
+	return r.Everyone()
+}
+
+// Committed tells everybody who waits that there are alerts and jobs.
+func (r *Raiser) Committed() {
+	r.Bus.Publish(alerts.Topic)
+	r.Jobs.Hint()
+}
+
+// raiseAlone is raise in a transaction of its own, for what was found afterwards.
+func (r *Raiser) raiseAlone(ctx context.Context, all []found, also func(tx *database.DB) error) error {
+	err := r.DB.Tx(ctx, func(tx *database.DB) error {
+		if _, err := r.raise(ctx, tx, all); err != nil {
+			return err
+		}
+		return also(tx)
+	})
+	if err == nil {
+		r.Committed()
+	}
+	return err
+}
