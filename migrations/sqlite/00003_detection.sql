@@ -201,9 +201,10 @@ CREATE TABLE destinations (
     id         integer PRIMARY KEY AUTOINCREMENT,
     name       text    NOT NULL UNIQUE,
     kind       text    NOT NULL,
-    streams    text    NOT NULL DEFAULT '[]',
+    format     text    NOT NULL,
     active     integer NOT NULL DEFAULT 1,
-    settings   text    NOT NULL DEFAULT '{}',
+    settings   text    NOT NULL DEFAULT '{}', -- secrets in it are sealed
+    version    integer NOT NULL DEFAULT 1, -- counts changes: whoever forwards starts anew
     created_at integer NOT NULL,
     updated_at integer NOT NULL
 ) STRICT;
@@ -212,8 +213,10 @@ CREATE TABLE destination_cursors (
     destination_id integer NOT NULL REFERENCES destinations (id) ON DELETE CASCADE,
     stream         text    NOT NULL,
     position       integer NOT NULL DEFAULT 0, -- everything up to this id was taken
+    sending        integer NOT NULL DEFAULT 0, -- up to this id a batch was under way, if above position
     delivered      integer NOT NULL DEFAULT 0,
     delivered_at   integer NOT NULL DEFAULT 0,
+    missed         integer NOT NULL DEFAULT 0, -- retention was faster
     failing_since  integer NOT NULL DEFAULT 0,
     last_error     text    NOT NULL DEFAULT '',
     PRIMARY KEY (destination_id, stream)

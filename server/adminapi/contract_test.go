@@ -45,7 +45,9 @@ const (
 	queryShape = `{"id":1,"name":"","sql":"","interval":1,"platform":null,"version":null,"description":null,"value":null,"snapshot":true,"shard":null,"tags":[],"packs":[""]}`
 	packShape  = `{"id":1,"name":"","platform":null,"version":null,"description":null,"shard":null,"category":"","tags":[],"queries":[` + queryShape + `]}`
 	huntShape  = `[{"hostname":"","host_identifier":"","queries":[{"query_name":"","count":1}]}]`
-	mailShape  = `{"data":{"email":"","emailRecipients":"","emails":"","password":"","smtpAddress":"","smtpPort":1}}`
+	ruleShape  = `{"id":147,"alerters":[""],"conditions":{"rules":[{"id":"","type":"","field":"","input":"","value":"","operator":""}],"valid":true,"condition":""},"description":"",` +
+		`"name":"","severity":"","status":"","updated_at":"","type":"","tactics":[""],"technique_id":""}`
+	mailShape = `{"data":{"email":"","emailRecipients":"","emails":"","password":"","smtpAddress":"","smtpPort":1}}`
 )
 
 // examples follow the document's sections; what one stores a later one finds.
@@ -69,6 +71,8 @@ func examples(session string) []example {
 	}
 	query := map[string]any{"name": "running_process_query", "query": "select * from processes;", "interval": 5, "platform": "windows",
 		"version": "2.9.0", "snapshot": "true", "description": "Processes", "value": "Processes", "tags": "finance,sales"}
+	rule := map[string]any{"alerters": "debug,email", "conditions": leaf("action", "equal", "test"), "description": "tesing", "name": "test123", "severity": "INFO",
+		"status": "ACTIVE", "updated_at": "2020-06-30T07:46:00.265400", "type": "MITRE", "tactics": "defense-evasion", "technique_id": "T1070, T1005"}
 	hashes := &upload{"hunt.txt", aHash + "\n275a71899fdjsaddb9d1663fc695ec2fe2a2c453fsgs\r\n"}
 	return []example{
 		{title: "download", method: "GET", path: "/downloads/certificate.crt", text: "-----BEGIN CERTIFICATE-----"},
@@ -158,6 +162,14 @@ func examples(session string) []example {
 		{title: "schema", method: "GET", path: "/schema", message: "Successfully fetched the schema", shape: `{"data":{"account_policy_data":"","acpi_tables":""}}`},
 		{title: "schema of a table", method: "GET", path: "/schema/account_policy_data", message: "Successfully fetched the table schema", shape: `{"data":{"account_policy_data":""}}`},
 
+		{title: "rule add", method: "POST", path: "/rules/add", send: rule, message: "Rule is added successfully", shape: `{"rule_id":2}`},
+		{title: "rules", method: "POST", path: "/rules", send: map[string]any{"start": 0, "limit": 1, "searchterm": ""}, message: "Successfully fetched the rules info",
+			shape: `{"data":{"count":147,"total_count":147,"results":[` + ruleShape + `]}}`},
+		{title: "rule", method: "GET", path: "/rules/{rule_id}", message: "Successfully fetched the rules info", shape: `{"data":` + ruleShape + `}`},
+		{title: "rule edit", method: "POST", path: "/rules/{rule_id}", send: rule, message: "Successfully modified the rules info", shape: `{"data":` + ruleShape + `}`},
+		{title: "tactics", method: "POST", path: "/rules/tactics", send: map[string]any{"technique_ids": " T1005, T1004"}, message: "Tactics are fetched successfully from technique ids",
+			shape: `{"data":{"tactics":[""],"description":""}}`},
+
 		{title: "queries", method: "POST", path: "/queries", send: map[string]any{"start": 0, "limit": 1, "searchterm": "running_process"}, message: "Successfully fetched the queries info!",
 			shape: `{"data":{"count":1,"total_count":1,"results":[` + strings.Replace(queryShape, `"packs":[""]`, `"packs":[]`, 1) + `]}}`},
 		{title: "packed queries", method: "POST", path: "/queries/packed", send: map[string]any{"start": 0, "limit": 1, "searchterm": ""}, message: "Successfully fetched the packed queries info",
@@ -211,13 +223,13 @@ var elsewhere = map[string]string{
 }
 
 // endpointsInTheGroups is how many endpoints the document has in the groups User, Hosts (with
-// hunt and search), Tags, Carves, YARA, Schema, Queries, Packs, Configs and Distributed.
-const endpointsInTheGroups = 71
+// hunt and search), Tags, Carves, YARA, Schema, Rules, Queries, Packs, Configs and Distributed.
+const endpointsInTheGroups = 76
 
 func TestContract(t *testing.T) {
 	each(t, func(w *world) {
 		session := w.seedContract()
-		ids := map[string]string{"{query_id}": "", "{pack_id}": ""}
+		ids := map[string]string{"{query_id}": "", "{pack_id}": "", "{rule_id}": ""}
 		covered := map[string]bool{}
 		for _, e := range examples(session) {
 			covered[e.endpoint(session)] = true

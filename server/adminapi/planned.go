@@ -15,11 +15,6 @@ func (a *api) plannedRoutes() []route {
 	for _, planned := range [][3]string{
 		{"GET", "/iocs", "View indicators"},
 		{"POST", "/iocs/add", "Replace indicators"},
-		{"POST", "/rules", "View all rules"},
-		{"POST", "/rules/add", "Add a rule"},
-		{"POST", "/rules/tactics", "Look up the tactics of techniques"},
-		{"GET", "/rules/{rule_id}", "View a rule"},
-		{"POST", "/rules/{rule_id}", "Change a rule"},
 		{"GET", "/alerts/count_by_source", "Count alerts by source"},
 		{"POST", "/alerts", "View all alerts"},
 		{"PUT", "/alerts", "Resolve alerts"},

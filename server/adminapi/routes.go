@@ -50,6 +50,7 @@ func (a *api) sections() []section {
 		{"Carves", a.carveRoutes()},
 		{"YARA", a.yaraRoutes()},
 		{"Schema", a.schemaRoutes()},
+		{"Rules", a.ruleRoutes()},
 		{"Queries", a.queryRoutes()},
 		{"Packs", a.packRoutes()},
 		{"Configs", a.configRoutes()},

@@ -15,7 +15,7 @@ var onlyAsk = []string{
 	"/hosts/tagged", "/packs/tagged", "/queries/tagged", "/tags/tagged", "/audit", "/carves", "/carves/query",
 	"/hunt-upload", "/hunt-upload/export", "/indicators/hunt", "/indicators/hunt/export", "/indicators/upload", "/indicators/upload/export",
 	"/search", "/activity/search", "/hosts/search/export", "/schedule_query/export",
-	"/yara/view", "/queries", "/queries/packed", "/packs", "/configs/view", "/configs/versions", "/configs/version",
+	"/yara/view", "/rules", "/rules/tactics", "/queries", "/queries/packed", "/packs", "/configs/view", "/configs/versions", "/configs/version",
 }
 
 // A client that asks for a dry run must never get the change.

@@ -22,6 +22,16 @@ func argStretch(from, to string) (start, end time.Time, err error) {
 	return start, end, nil
 }
 
+// argMoment reads one time; the zero time where none is given. Faults: Invalid.
+func argMoment(name, text string) (time.Time, error) {
+	wrong := map[string]string{}
+	at := argTime(wrong, name, text)
+	if len(wrong) > 0 {
+		return time.Time{}, fault.Fields(wrong)
+	}
+	return at, nil
+}
+
 func argTime(wrong map[string]string, name, text string) time.Time {
 	text = strings.TrimSpace(text)
 	if text == "" {

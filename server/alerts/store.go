@@ -12,14 +12,17 @@ import (
 type Store struct {
 	db *database.DB
 	// Now is the clock; tests set it before the first use.
-	Now func() time.Time
+	Now   func() time.Time
+	fence *database.Fence
 }
 
 // New returns a store.
-func New(db *database.DB) *Store { return &Store{db: db, Now: time.Now} }
+func New(db *database.DB) *Store {
+	return &Store{db: db, Now: time.Now, fence: database.NewFence(db, "alerts")}
+}
 
 // With returns the store inside a transaction.
-func (s *Store) With(tx *database.DB) *Store { return &Store{db: tx, Now: s.Now} }
+func (s *Store) With(tx *database.DB) *Store { return &Store{db: tx, Now: s.Now, fence: s.fence} }
 
 // errNoAlert is in the words of the ESP reference, section 1.13.
 var errNoAlert error = fault.New(fault.NotFound, "No Alerts present for the alert id given")

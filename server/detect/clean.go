@@ -158,10 +158,8 @@ func parseConditions(document json.RawMessage) (*condition.Tree, error) {
 	if err := decoder.Decode(&object); err != nil || object == nil {
 		return nil, fault.New(fault.Invalid, "conditions must be a JSON object")
 	}
-	return condition.Parse(object, conditionOptions())
+	return condition.Parse(object, condition.Options{Own: ownFields, Bounds: condition.Rules})
 }
-
-func conditionOptions() condition.Options { return condition.Options{Own: ownFields} }
 
 // canonical is a JSON object in one of its many forms; anything else as it is.
 func canonical(document json.RawMessage) []byte {

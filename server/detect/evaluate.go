@@ -33,7 +33,8 @@ type Match struct {
 	Name, Severity        string
 	TechniqueIDs, Tactics []string
 	Alerters              []string
-	ReconQueries          json.RawMessage // an object
+	ReconQueries          json.RawMessage      // an object
+	Why                   []condition.Evidence // what made it match; none when that cannot be told
 }
 
 // maxPanics is how often a rule may fail before it is set aside, until it is changed
@@ -146,6 +147,7 @@ func (r *run) matches() []Match {
 			RuleID: l.ID, Name: l.Name, Severity: l.Severity, TechniqueIDs: l.TechniqueIDs, Tactics: l.Tactics,
 			Alerters: l.Alerters, ReconQueries: l.ReconQueries,
 		}
+		_ = r.guarded(l, func() { m.Why = r.snapshot.program.variants[variant].tree.Explain(r.event.Row) })
 		matches = append(matches, m)
 	}
 	return matches

@@ -33,6 +33,9 @@ type Exception struct {
 	LastHit    time.Time
 }
 
+// Expired reports whether it spares nothing any more.
+func (e Exception) Expired(now time.Time) bool { return !e.Expires.IsZero() && !now.Before(e.Expires) }
+
 // exception is one in memory.
 type exception struct {
 	Exception
@@ -69,16 +72,13 @@ func (s *Store) loadExceptions(stored []Exception, last *snapshot) map[int64][]*
 func (n *snapshot) exception(ruleID int64, row *condition.Object, now time.Time) *exception {
 	for _, of := range [2]int64{ruleID, 0} {
 		for _, x := range n.exceptions[of] {
-			if !expired(x.Expires, now) && x.tree.Match(row) {
+			if !x.Expired(now) && x.tree.Match(row) {
 				return x
 			}
 		}
 	}
 	return nil
 }
-
-// expired reports whether a time of expiry, if there is one, has come.
-func expired(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
 // AddException stores an exception, and returns it as it was stored. Faults: Invalid
 // and Unprocessable for what is wrong with it; NotFound for a rule that is not there.
@@ -88,7 +88,7 @@ func (s *Store) AddException(ctx context.Context, e Exception) (Exception, error
 	switch {
 	case e.Reason == "" || !fits(e.Reason, maxReason):
 		return Exception{}, fault.New(fault.Invalid, "An exception needs a reason of at most %d KiB of text", maxReason>>10)
-	case expired(e.Expires, e.Created):
+	case e.Expired(e.Created):
 		return Exception{}, fault.New(fault.Unprocessable, "The exception would have expired already")
 	}
 	var err error

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -125,4 +126,10 @@ func running(t *testing.T, s *Store) {
 	done := make(chan struct{})
 	go func() { defer close(done); s.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
+}
+
+func sortedWords(text string) []string {
+	words := strings.Fields(text)
+	slices.Sort(words)
+	return words
 }
