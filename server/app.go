@@ -134,7 +134,7 @@ func (a *app) openStores(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.mail, a.intel, a.alerts = outputs.NewMail(a.db, box, outputs.MailOptions{}), intel.New(a.db, box), alerts.New(a.db)
+	a.mail, a.intel, a.alerts = outputs.NewMail(a.db, box, outputs.MailOptions{}), intel.New(a.db, box, a.bus, a.log, intel.Options{}), alerts.New(a.db)
 	a.accounts = accounts.New(a.db, accounts.Options{})
 	a.hosts = hosts.New(a.db, a.bus, a.log, hosts.Options{})
 	a.schedule = schedule.New(a.db, a.bus, a.log, schedule.Options{SignatureURLs: a.signatureURLs()})
@@ -149,7 +149,7 @@ func (a *app) openStores(ctx context.Context) error {
 	if err := a.results.EnsurePartitions(ctx); err != nil {
 		a.log.Warn("partitions could not be made, rows go to the default one until they can", "error", err)
 	}
-	return errors.Join(a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx), a.yara.Load(ctx), a.detect.Load(ctx))
+	return errors.Join(a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx), a.yara.Load(ctx), a.detect.Load(ctx), a.intel.Load(ctx))
 }
 
 func (a *app) openDoors() {

@@ -18,7 +18,7 @@ func (a *app) background(ctx context.Context) {
 		working.Go(func() { replicated.Run(ctx) })
 	}
 	for _, run := range []func(context.Context){
-		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run, a.yara.Run, a.detect.Run, a.jobs.Run,
+		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run, a.yara.Run, a.detect.Run, a.intel.Run, a.jobs.Run,
 	} {
 		working.Go(func() { run(ctx) })
 	}
@@ -33,6 +33,7 @@ func (a *app) works() []jobs.Work {
 		{Name: "retention", Interval: time.Hour, Run: a.retain},
 		{Name: "sessions", Interval: time.Hour, Run: a.accounts.Purge},
 		{Name: "hosts", Interval: time.Hour, Run: a.hosts.Purge},
+		{Name: "indicators", Interval: time.Hour, Run: a.intel.Purge},
 		{Name: "observed", Interval: 15 * time.Second, Run: a.results.Observe},
 	}, a.detectionWorks()...)
 }

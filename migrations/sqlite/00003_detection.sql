@@ -72,7 +72,9 @@ CREATE TABLE rule_exceptions (
 CREATE INDEX rule_exceptions_rule ON rule_exceptions (rule_id);
 
 -- intel: indicators. value is in the form in which two are compared; feed says where
--- it came from, and self is what people entered.
+-- it came from, and self is what people entered. Changes are counted in the order of
+-- their commits: added is the one that brought the indicator, changed the last that
+-- touched it. A deleted one stays for a day, so that replicas notice.
 CREATE TABLE indicators (
     id          integer PRIMARY KEY AUTOINCREMENT,
     type        text    NOT NULL,
@@ -85,10 +87,16 @@ CREATE TABLE indicators (
     created_at  integer NOT NULL,
     updated_at  integer NOT NULL,
     expires_at  integer NOT NULL DEFAULT 0,
-    UNIQUE (feed, threat_name, type, value)
+    added       integer NOT NULL,
+    changed     integer NOT NULL,
+    import      integer NOT NULL DEFAULT 0, -- the last one that held it
+    deleted     integer NOT NULL DEFAULT 0,
+    UNIQUE (type, value, feed, threat_name)
 ) STRICT;
-CREATE INDEX indicators_value ON indicators (type, value);
+CREATE INDEX indicators_feed ON indicators (feed, id);
+CREATE INDEX indicators_changed ON indicators (changed);
 CREATE INDEX indicators_expiry ON indicators (expires_at) WHERE expires_at > 0;
+CREATE INDEX indicators_deleted ON indicators (updated_at) WHERE deleted = 1;
 
 -- intel: what reputation services said
 CREATE TABLE verdicts (

@@ -157,6 +157,9 @@ func examples(session string) []example {
 		{title: "yara add", method: "POST", path: "/yara/add", file: &upload{"Sample.yara", "rule sample { condition: true }\n"}, message: "Successfully uploaded the file", shape: `{}`},
 		{title: "yara", method: "GET", path: "/yara", message: "Successfully fetched the yara files", shape: `{"data":[""]}`},
 		{title: "yara view", method: "POST", path: "/yara/view", send: map[string]any{"file_name": "sample.yara"}, message: "Successfully fetched the yara file content!", shape: `{"data":""}`},
+		{title: "iocs add", method: "POST", path: "/iocs/add", send: map[string]any{"data": documentIOCs}, message: "Successfully updated the intel data", shape: `{}`},
+		{title: "iocs", method: "GET", path: "/iocs", message: "Successfully fetched the iocs",
+			shape: `{"data":{"test-intel_ipv4":{"type":"","severity":"","intel_type":"","values":""},"test-intel_domain_name":{},"test-intel_md5":{}}}`},
 		{title: "yara delete", method: "POST", path: "/yara/delete", send: map[string]any{"file_name": "sample.yara"}, message: "File with the given file name is deleted successfully", shape: `{}`},
 
 		{title: "schema", method: "GET", path: "/schema", message: "Successfully fetched the schema", shape: `{"data":{"account_policy_data":"","acpi_tables":""}}`},
@@ -223,8 +226,8 @@ var elsewhere = map[string]string{
 }
 
 // endpointsInTheGroups is how many endpoints the document has in the groups User, Hosts (with
-// hunt and search), Tags, Carves, YARA, Schema, Rules, Queries, Packs, Configs and Distributed.
-const endpointsInTheGroups = 76
+// hunt and search), Tags, Carves, YARA, IOCs, Schema, Rules, Queries, Packs, Configs and Distributed.
+const endpointsInTheGroups = 78
 
 func TestContract(t *testing.T) {
 	each(t, func(w *world) {

@@ -196,6 +196,6 @@ func TestDescriptionIsServedToEverybody(t *testing.T) {
 		if err := json.NewDecoder(response.Body).Decode(&document); err != nil || response.StatusCode != http.StatusOK || document["openapi"] != "3.1.0" {
 			t.Errorf("%d %v %v", response.StatusCode, document["openapi"], err)
 		}
-		w.expect("planned", "GET", "/iocs", nil)
+		w.expect("planned", "POST", "/response", nil)
 	})
 }

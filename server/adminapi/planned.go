@@ -13,8 +13,6 @@ func (a *api) plannedRoutes() []route {
 	soon := endpoint{Handler: http.HandlerFunc(notImplemented), planned: true}
 	var routes []route
 	for _, planned := range [][3]string{
-		{"GET", "/iocs", "View indicators"},
-		{"POST", "/iocs/add", "Replace indicators"},
 		{"GET", "/alerts/count_by_source", "Count alerts by source"},
 		{"POST", "/alerts", "View all alerts"},
 		{"PUT", "/alerts", "Resolve alerts"},

@@ -49,6 +49,7 @@ func (a *api) sections() []section {
 		{"Hunt and search", slices.Concat(a.huntRoutes(), a.searchRoutes())},
 		{"Carves", a.carveRoutes()},
 		{"YARA", a.yaraRoutes()},
+		{"Indicators", a.iocRoutes()},
 		{"Schema", a.schemaRoutes()},
 		{"Rules", a.ruleRoutes()},
 		{"Queries", a.queryRoutes()},

@@ -91,7 +91,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 		Results:  results.New(db, hints, log, results.Options{Now: w.clock.Now}),
 		Carves:   carves.New(db, t.TempDir(), log, carves.Options{Now: w.clock.Now}),
 		YARA:     yara.New(db, hints, log, yara.Options{Now: w.clock.Now}), AgentURL: "https://fleet.example.com:8443",
-		Mail: outputs.NewMail(db, newBox(t), outputs.MailOptions{Now: w.clock.Now}), Intel: intel.New(db, newBox(t)), Alerts: alerts.New(db),
+		Mail: outputs.NewMail(db, newBox(t), outputs.MailOptions{Now: w.clock.Now}), Intel: intel.New(db, newBox(t), hints, log, intel.Options{Now: w.clock.Now}), Alerts: alerts.New(db),
 		Detect: detect.New(db, hints, log, detect.Options{Now: w.clock.Now}),
 		Keep:   results.Keep{ResultsDays: 30, StatusDays: 7, LiveDays: 30}, Downloads: t.TempDir(),
 		Version: "test", CACert: func() []byte { return []byte("-----BEGIN CERTIFICATE-----\n") },
@@ -105,6 +105,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	w.ok(w.deps.Distributed.Load(ctx))
 	w.ok(w.deps.YARA.Load(ctx))
 	w.ok(w.deps.Detect.Load(ctx))
+	w.ok(w.deps.Intel.Load(ctx))
 	w.background(w.deps.Results.Run)
 	w.ok(w.deps.Accounts.AddUser(ctx, "admin", adminPassword))
 	w.api = newAPI(w.deps)

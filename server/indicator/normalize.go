@@ -17,13 +17,52 @@ func normalize(kind kind, value string) string {
 // (an IPv4 address in IPv6's clothes is IPv4, a zone is dropped), and a domain
 // name without dots at its ends.
 func normalizeEndpoint(value string) string {
-	if mayBeAddress(value) {
-		bare := strings.TrimSuffix(strings.TrimPrefix(value, "["), "]")
-		if address, err := netip.ParseAddr(bare); err == nil {
-			return address.Unmap().WithZone("").String()
-		}
+	if address, found := Address(value); found {
+		return address.String()
 	}
 	return strings.Trim(value, ".")
+}
+
+// Address reads an address in any of the forms that normalise to the same one. It
+// does not allocate but for an address with a zone.
+func Address(value string) (netip.Addr, bool) {
+	if !mayBeAddress(value) {
+		return netip.Addr{}, false
+	}
+	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(value, "["), "]"))
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	return address.Unmap().WithZone(""), true
+}
+
+// Network reads a network in CIDR form, as its first address and its length: the
+// one form that it has, an IPv4 network in IPv6's clothes included.
+func Network(value string) (netip.Prefix, bool) {
+	if strings.IndexByte(value, '/') < 0 {
+		return netip.Prefix{}, false
+	}
+	network, err := netip.ParsePrefix(strings.TrimSpace(value))
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	if network.Addr().Is4In6() && network.Bits() >= 96 {
+		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
+	}
+	return network.Masked(), true
+}
+
+// AppendFold appends a text with its ASCII letters in lower case: a normal form
+// without an allocation.
+func AppendFold(buf []byte, value string) []byte {
+	for i := range len(value) {
+		c := value[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf = append(buf, c)
+	}
+	return buf
 }
 
 // mayBeAddress saves parsing what is a name on sight.

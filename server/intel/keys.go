@@ -1,7 +1,3 @@
-// Package intel knows what outside reputation services say. As yet it keeps the
-// keys to these services; lookups come later and go out as background work.
-//
-// It writes one row of the table settings: intel_keys, with every key sealed.
 package intel
 
 import (
@@ -11,7 +7,6 @@ import (
 
 	"muster/server/database"
 	"muster/server/fault"
-	"muster/server/seal"
 )
 
 // Provider is a reputation service.
@@ -50,15 +45,6 @@ type Change struct {
 	Set    map[Provider]Key
 	Remove []Provider
 }
-
-// Store keeps the keys.
-type Store struct {
-	db  *database.DB
-	box *seal.Box
-}
-
-// New returns a store that seals keys in box.
-func New(db *database.DB, box *seal.Box) *Store { return &Store{db: db, box: box} }
 
 // sealedKey is a key as the setting holds it.
 type sealedKey struct {

@@ -13,7 +13,7 @@ import (
 	"muster/server/seal"
 )
 
-func newBox(t *testing.T, fill byte) *seal.Box {
+func newBox(t testing.TB, fill byte) *seal.Box {
 	t.Helper()
 	key := make([]byte, seal.KeySize)
 	key[0] = fill
@@ -59,7 +59,7 @@ func TestKeys(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		for sentence, c := range cases {
 			t.Run(sentence, func(t *testing.T) {
-				ctx, s := t.Context(), New(db, newBox(t, 1))
+				ctx, s := t.Context(), newStore(t, db, newBox(t, 1))
 				if err := db.SetSetting(ctx, keysSetting, map[string]any{}); err != nil {
 					t.Fatal(err)
 				}
@@ -92,7 +92,7 @@ func TestKeys(t *testing.T) {
 
 func TestKeysAreSealed(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		ctx, s := t.Context(), New(db, newBox(t, 1))
+		ctx, s := t.Context(), newStore(t, db, newBox(t, 1))
 		if _, err := s.Key(ctx, VirusTotal); !fault.Is(err, fault.NotFound) {
 			t.Errorf("before anything is set: %v", err)
 		}
@@ -106,7 +106,7 @@ func TestKeysAreSealed(t *testing.T) {
 		if strings.Contains(text, vtKey) || strings.Contains(text, "6f2c") || !strings.Contains(text, "virustotal") {
 			t.Errorf("the database holds %s", text)
 		}
-		other := New(db, newBox(t, 2))
+		other := newStore(t, db, newBox(t, 2))
 		if _, err := other.Key(ctx, VirusTotal); !fault.Is(err, fault.Unprocessable) {
 			t.Errorf("with another encryption key: %v", err)
 		}

@@ -11,10 +11,10 @@ import (
 // Another replica changes one key while this one changes another.
 func TestTwoChangesAtATimeAreBothKept(t *testing.T) {
 	db := dbtest.Open(t, database.Postgres) // SQLite has one writer
-	s, ctx := New(db, newBox(t, 0)), t.Context()
+	s, ctx := newStore(t, db, newBox(t, 0)), t.Context()
 	changed := make(chan error, 1)
 	err := db.Tx(ctx, func(tx *database.DB) error {
-		elsewhere := New(tx, s.box)
+		elsewhere := newStore(t, tx, s.box)
 		if _, _, err := elsewhere.SetKeys(ctx, Change{Set: map[Provider]Key{AlienVault: {Key: "a"}}}); err != nil {
 			return err
 		}
