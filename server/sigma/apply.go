@@ -13,10 +13,7 @@ import (
 func (r *Result) apply(rule node, m *Mapping) error {
 	reported := false
 	var why []string
-	for _, t := range m.targets {
-		if !t.holds(r.Rule.LogSource) {
-			continue
-		}
+	for _, t := range m.targetsOf(r.Rule.LogSource) {
 		reported = true
 		b := builder{target: t, tables: named(t.Tables)}
 		part, err := b.build(rule)

@@ -165,6 +165,7 @@ func (t *target) column(field string) (column, bool) {
 		return column{}, false
 	}
 	c := *t.Rest
+	c.Column = strings.ReplaceAll(c.Column, "{field}", field)
 	c.Path = strings.ReplaceAll(c.Path, "{field}", field)
 	return c, true
 }
