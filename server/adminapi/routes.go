@@ -50,6 +50,7 @@ func (a *api) sections() []section {
 		{"Carves", a.carveRoutes()},
 		{"YARA", a.yaraRoutes()},
 		{"Indicators", a.iocRoutes()},
+		{"Alerts", a.alertRoutes()},
 		{"Schema", a.schemaRoutes()},
 		{"Rules", a.ruleRoutes()},
 		{"Queries", a.queryRoutes()},
