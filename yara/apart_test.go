@@ -30,6 +30,12 @@ func TestMain(m *testing.M) {
 	case "tell the settings":
 		fmt.Printf(`{"Rules":[%q],"Errors":[]}`, os.Getenv("MUSTER_ENCRYPTION_KEY"))
 		os.Exit(0)
+	case "scan":
+		if err := ObeyScan(os.Stdin, os.Stdout, scanWhole); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case "crash":
 		os.Exit(139)
 	case "mute":

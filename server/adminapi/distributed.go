@@ -55,6 +55,12 @@ type targetView struct {
 }
 
 func (a *api) launch(ctx context.Context, r launchRequest) (answer[launchView], error) {
+	return a.launchShown(ctx, r, excerpt(r.Query))
+}
+
+// launchShown launches a query that the audit trail has by another text: one that
+// holds an address which lets in whoever knows it.
+func (a *api) launchShown(ctx context.Context, r launchRequest, shown string) (answer[launchView], error) {
 	launched, err := a.Distributed.Launch(ctx, distributed.Launch{
 		SQL: r.Query, Description: r.Description, Username: callerOf(ctx).account.Username,
 		Identifiers: r.Nodes, Tags: r.Tags, Expires: time.Duration(r.Expires) * time.Second,
@@ -64,7 +70,7 @@ func (a *api) launch(ctx context.Context, r launchRequest) (answer[launchView], 
 	}
 	q := launched.Query
 	a.record(ctx, "live.launch", liveSubject(q.ID), map[string]any{
-		"query": excerpt(q.SQL), "nodes": r.Nodes, "tags": r.Tags, "targets": len(launched.Targets),
+		"query": shown, "nodes": r.Nodes, "tags": r.Tags, "targets": len(launched.Targets),
 	})
 	return answer[launchView]{"Distributed query is sent successfully", launchView{
 		QueryID: q.ID, OnlineNodes: len(launched.Online), Online: a.viewTargets(launched.Online),

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"muster/server/condition"
@@ -96,7 +97,8 @@ func (a *api) searchRows(ctx context.Context, r searchRequest, q results.Search)
 	return searchAnswer{succeeded(searchFetched), matchesView{rows: viewMatches(rows, count)}, viewReach(reach)}, nil
 }
 
-// foundRow is a row that a search over all hosts found (reference 1.3).
+// foundRow is a row that a search over all hosts found (reference 1.3). The
+// original gave every row a UUID; ours is made of the row's id.
 type foundRow struct {
 	ID             int64           `json:"id"`
 	Name           string          `json:"name"`
@@ -182,7 +184,7 @@ func (k knownHosts) group(groups []results.Group) []huntGroup {
 func (k knownHosts) row(r results.Row) foundRow {
 	view := foundRow{
 		ID: r.ID, Name: r.Name, Timestamp: r.Time.UTC().Format(activityFormat), Action: r.Action, Columns: orObject(r.Columns), NodeID: r.HostID,
-		UUID: rowUUID(r.ID),
+		UUID: fmt.Sprintf("00000000-0000-8000-8000-%012x", r.ID),
 	}
 	if host := k[r.HostID]; host != nil {
 		view.Hostname, view.HostIdentifier = host.DisplayName(), host.Identifier

@@ -103,7 +103,7 @@ func (a *api) listYARAFiles(ctx context.Context, _ struct{}) (answer[[]yaraView]
 	views := make([]yaraView, 0, len(files))
 	for _, f := range files {
 		views = append(views, yaraView{
-			Name: f.Name, SHA256: f.SHA256, RuleCount: f.Rules, Tags: tagValues(f.Tags), URL: a.AgentURL + "/yara/" + f.Token + "/" + f.Name,
+			Name: f.Name, SHA256: f.SHA256, RuleCount: f.Rules, Tags: tagValues(f.Tags), URL: a.signatureURL(f),
 			Username: orNull(f.Username), CreatedAt: iso(f.Created), UpdatedAt: iso(f.Updated),
 		})
 	}

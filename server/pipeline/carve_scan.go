@@ -137,10 +137,16 @@ func carveFinding(carve *carves.Carve, m yara.MemberMatch) alerts.Finding {
 	why := []map[string]any{{"field": "yara", "operator": "matches_rule", "value": m.Rule, "actual": m.Member}}
 	return alerts.Finding{
 		HostID: carve.HostID, Source: alerts.YARA, Name: m.Rule, Group: "yara:" + m.File + ":" + m.Rule,
-		Once:     "yara:" + strconv.FormatInt(carve.ID, 10) + ":" + m.File + ":" + m.Rule + ":" + m.SHA256 + ":" + m.Member,
+		Once:     "yara:" + strconv.FormatInt(carve.ID, 10) + ":" + matchKey(m),
 		Severity: severityOf(m.Meta), QueryName: "carves", Action: "carved", UnixTime: carve.EndedAt.Unix(),
 		Columns: encoded(row), SourceData: encoded(report), Why: encoded(why),
 	}
+}
+
+// matchKey stands for a rule in a member. Names of members are of any length.
+func matchKey(m yara.MemberMatch) string {
+	sum := sha256.Sum256([]byte(m.File + "\x00" + m.Rule + "\x00" + m.SHA256 + "\x00" + m.Member))
+	return hex.EncodeToString(sum[:16])
 }
 
 func pieces(all []yara.Piece) []map[string]any {
