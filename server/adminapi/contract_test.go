@@ -47,7 +47,8 @@ const (
 	huntShape  = `[{"hostname":"","host_identifier":"","queries":[{"query_name":"","count":1}]}]`
 	ruleShape  = `{"id":147,"alerters":[""],"conditions":{"rules":[{"id":"","type":"","field":"","input":"","value":"","operator":""}],"valid":true,"condition":""},"description":"",` +
 		`"name":"","severity":"","status":"","updated_at":"","type":"","tactics":[""],"technique_id":""}`
-	mailShape = `{"data":{"email":"","emailRecipients":"","emails":"","password":"","smtpAddress":"","smtpPort":1}}`
+	alertShape = `{"node_id":1,"rule_id":1,"severity":"","created_at":"","type":"","source":"","status":"","hostname":"","rule":{"name":"","id":1}`
+	mailShape  = `{"data":{"email":"","emailRecipients":"","emails":"","password":"","smtpAddress":"","smtpPort":1}}`
 )
 
 // examples follow the document's sections; what one stores a later one finds.
@@ -162,6 +163,18 @@ func examples(session string) []example {
 			shape: `{"data":{"test-intel_ipv4":{"type":"","severity":"","intel_type":"","values":""},"test-intel_domain_name":{},"test-intel_md5":{}}}`},
 		{title: "yara delete", method: "POST", path: "/yara/delete", send: map[string]any{"file_name": "sample.yara"}, message: "File with the given file name is deleted successfully", shape: `{}`},
 
+		{title: "alerts by source", method: "GET", path: "/alerts/count_by_source", send: map[string]any{"resolved": false}, message: "Data is fetched successfully",
+			shape: `{"data":{"alert_source":[{"name":"","count":0}]}}`},
+		{title: "alerts", method: "POST", path: "/alerts", message: "Data is fetched successfully", send: map[string]any{"source": "rule", "resolved": false, "start": 0, "limit": 1,
+			"searchterm": "", "event_ids": []int{}, "duration": "3", "date": "2026-3-1", "type": "2"},
+			shape: `{"data":{"count":1,"total_count":1,"results":[` + alertShape + `,"id":1,"alerted_entry":{"path":""}}]}}`},
+		{title: "alert", method: "GET", path: "/alerts/{alert_id}", message: "Successfully fetched the Alerts data",
+			shape: `{"data":` + alertShape + `,"query_name":"","message":{"path":""},"recon_queries":{},"source_data":{},"platform":""}}`},
+		{title: "alert resolve", method: "PUT", path: "/alerts/{alert_id}", send: map[string]any{"resolve": true}, message: "Alert status is changed successfully", shape: `{}`},
+		{title: "alerts export", method: "POST", path: "/alert_source/export", send: map[string]any{"source": "rule"}, text: "alert_id,alert_created_at,"},
+		{title: "alerts graph", method: "GET", path: "/alerts/graph", send: map[string]any{"source": "ioc", "duration": "3", "date": "2026-3-1", "type": "2"}, message: "Data is fetched successfully",
+			shape: `{"data":[{"start":1.5,"content":"","event_id":1,"className":""}]}`},
+
 		{title: "schema", method: "GET", path: "/schema", message: "Successfully fetched the schema", shape: `{"data":{"account_policy_data":"","acpi_tables":""}}`},
 		{title: "schema of a table", method: "GET", path: "/schema/account_policy_data", message: "Successfully fetched the table schema", shape: `{"data":{"account_policy_data":""}}`},
 
@@ -226,13 +239,13 @@ var elsewhere = map[string]string{
 }
 
 // endpointsInTheGroups is how many endpoints the document has in the groups User, Hosts (with
-// hunt and search), Tags, Carves, YARA, IOCs, Schema, Rules, Queries, Packs, Configs and Distributed.
-const endpointsInTheGroups = 78
+// hunt and search), Tags, Carves, YARA, IOCs, Schema, Rules, Queries, Packs, Configs, Alerts and Distributed.
+const endpointsInTheGroups = 84
 
 func TestContract(t *testing.T) {
 	each(t, func(w *world) {
 		session := w.seedContract()
-		ids := map[string]string{"{query_id}": "", "{pack_id}": "", "{rule_id}": ""}
+		ids := map[string]string{"{query_id}": "", "{pack_id}": "", "{rule_id}": "", "{alert_id}": fmt.Sprint(w.alerts[0])}
 		covered := map[string]bool{}
 		for _, e := range examples(session) {
 			covered[e.endpoint(session)] = true
@@ -412,5 +425,6 @@ func (w *world) seedContract() string {
 	w.ok(err)
 	w.ok(w.deps.Carves.Block(ctx, carves.Block{SessionID: session, RequestID: "r1", Data: content, HostID: 1}))
 	w.scrub = append(w.scrub, session, "SESSION-1")
+	w.alerted()
 	return session
 }

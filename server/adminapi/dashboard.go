@@ -50,6 +50,7 @@ type alertSources struct {
 	VirusTotal severityCounts `json:"virustotal"`
 	IBMXForce  severityCounts `json:"ibmxforce"`
 	AlienVault severityCounts `json:"alienvault"`
+	YARA       severityCounts `json:"yara"` // not in the document
 }
 
 type severityCounts struct {
@@ -79,14 +80,13 @@ func (a *api) dashboard(ctx context.Context, _ nothing) (answer[dashboardView], 
 	if err != nil {
 		return answer[dashboardView]{}, err
 	}
+	counted, err := a.countAlerts(ctx)
+	if err != nil {
+		return answer[dashboardView]{}, err
+	}
 	return answer[dashboardView]{"Data is fetched successfully", dashboardView{
-		AlertData: countAlerts(), Distribution: distribution, PurgeDuration: strconv.Itoa(keep.ResultsDays),
+		AlertData: counted, Distribution: distribution, PurgeDuration: strconv.Itoa(keep.ResultsDays),
 	}}, nil
-}
-
-// countAlerts counts nothing: nothing raises alerts yet.
-func countAlerts() alertData {
-	return alertData{TopFive: topFive{Rules: []ruleAlertCount{}, Hosts: []hostAlertCount{}, Queries: []queryAlertCount{}}}
 }
 
 // countDistribution counts the active hosts by system, and by whether they are online.

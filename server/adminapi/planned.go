@@ -13,17 +13,6 @@ func (a *api) plannedRoutes() []route {
 	soon := endpoint{Handler: http.HandlerFunc(notImplemented), planned: true}
 	var routes []route
 	for _, planned := range [][3]string{
-		{"GET", "/alerts/count_by_source", "Count alerts by source"},
-		{"POST", "/alerts", "View all alerts"},
-		{"PUT", "/alerts", "Resolve alerts"},
-		{"GET", "/alerts/graph", "View alerts as a graph"},
-		{"POST", "/alerts/process", "View a process tree"},
-		{"POST", "/alerts/process/child", "View a part of a process tree"},
-		{"POST", "/alert_source/export", "Export alerts to a CSV file"},
-		{"POST", "/alerts/alert_source/export", "Export alerts to a CSV file (other path)"},
-		{"GET", "/alerts/{alert_id}", "View an alert"},
-		{"PUT", "/alerts/{alert_id}", "Resolve an alert"},
-		{"GET", "/alerts/{alert_id}/events", "View what happened around an alert"},
 		{"POST", "/response", "View all response actions"},
 		{"POST", "/response/view", "View a response action by host"},
 		{"POST", "/response/export", "Export response actions to a CSV file"},

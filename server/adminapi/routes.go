@@ -50,6 +50,7 @@ func (a *api) sections() []section {
 		{"Carves", a.carveRoutes()},
 		{"YARA", slices.Concat(a.yaraRoutes(), a.yaraScanRoutes())},
 		{"Indicators", a.iocRoutes()},
+		{"Alerts", a.alertRoutes()},
 		{"Schema", a.schemaRoutes()},
 		{"Rules", a.ruleRoutes()},
 		{"Queries", a.queryRoutes()},

@@ -3,7 +3,6 @@ package adminapi
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"muster/server/condition"
@@ -97,8 +96,7 @@ func (a *api) searchRows(ctx context.Context, r searchRequest, q results.Search)
 	return searchAnswer{succeeded(searchFetched), matchesView{rows: viewMatches(rows, count)}, viewReach(reach)}, nil
 }
 
-// foundRow is a row that a search over all hosts found (reference 1.3). The
-// original gave every row a UUID; ours is made of the row's id.
+// foundRow is a row that a search over all hosts found (reference 1.3).
 type foundRow struct {
 	ID             int64           `json:"id"`
 	Name           string          `json:"name"`
@@ -184,7 +182,7 @@ func (k knownHosts) group(groups []results.Group) []huntGroup {
 func (k knownHosts) row(r results.Row) foundRow {
 	view := foundRow{
 		ID: r.ID, Name: r.Name, Timestamp: r.Time.UTC().Format(activityFormat), Action: r.Action, Columns: orObject(r.Columns), NodeID: r.HostID,
-		UUID: fmt.Sprintf("00000000-0000-8000-8000-%012x", r.ID),
+		UUID: rowUUID(r.ID),
 	}
 	if host := k[r.HostID]; host != nil {
 		view.Hostname, view.HostIdentifier = host.DisplayName(), host.Identifier

@@ -71,6 +71,7 @@ type world struct {
 	token   string
 	scrub   []string // pairs of what differs between runs, and what stands for it
 	lines   int64    // of result logs, so far
+	alerts  []int64  // those of alerted
 }
 
 // each runs test on both engines.
@@ -97,6 +98,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 		Version: "test", CACert: func() []byte { return []byte("-----BEGIN CERTIFICATE-----\n") },
 		Origins: []string{"https://console.example"}, Log: log, Closing: w.closing, Now: w.clock.Now,
 	}
+	w.deps.Alerts.Now = w.clock.Now
 	w.deps.Distributed = distributed.New(db, w.deps.Hosts, hints, log, distributed.Options{Now: w.clock.Now})
 	ctx := t.Context()
 	w.ok(w.deps.Results.EnsurePartitions(ctx))
