@@ -5,8 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 
 	"muster/server/fault"
 	"muster/server/pipeline"
@@ -56,7 +54,7 @@ func outcome(t terminal, err error) int {
 
 // checkYARA says what is wrong with a file, one line each.
 func checkYARA(ctx context.Context, t terminal, name string) bool {
-	text, err := readYARA(t.in, name)
+	text, err := readUpTo(t.in, name, yara.MaxContent)
 	if err == nil && len(text) > yara.MaxContent {
 		err = fmt.Errorf("it is larger than %d bytes", yara.MaxContent)
 	}
@@ -75,16 +73,4 @@ func checkYARA(ctx context.Context, t terminal, name string) bool {
 		fmt.Fprintf(t.err, "%s: %s\n", name, problem)
 	}
 	return len(verdict.Errors) == 0
-}
-
-func readYARA(in io.Reader, name string) ([]byte, error) {
-	if name != "-" {
-		file, err := os.Open(name) //nolint:gosec // the caller's own file
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = file.Close() }()
-		in = file
-	}
-	return io.ReadAll(io.LimitReader(in, yara.MaxContent+1))
 }

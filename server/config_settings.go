@@ -41,16 +41,17 @@ const (
 	cmdServe       = "serve"
 	cmdAgents      = "agents"
 	cmdQuery       = "query"
+	cmdSigma       = "sigma"
 	cmdUser        = "user"
 	cmdSecret      = "secret"
 	cmdHealthcheck = "healthcheck"
 )
 
 var (
-	everywhere = []string{cmdServe, cmdAgents, cmdQuery, cmdUser, cmdSecret, cmdHealthcheck}
+	everywhere = []string{cmdServe, cmdAgents, cmdQuery, cmdSigma, cmdUser, cmdSecret, cmdHealthcheck}
 	onServer   = []string{cmdServe}
-	onDatabase = []string{cmdServe, cmdQuery, cmdUser, cmdSecret}
-	onClient   = []string{cmdAgents, cmdQuery, cmdHealthcheck}
+	onDatabase = []string{cmdServe, cmdQuery, cmdSigma, cmdUser, cmdSecret}
+	onClient   = []string{cmdAgents, cmdQuery, cmdSigma, cmdHealthcheck}
 )
 
 const day = 24 * time.Hour
@@ -141,13 +142,13 @@ var settings = []setting{
 	{section: "Clients", name: "ca", kind: "path", fallback: "MUSTER_DATA/certs/ca.pem, beside the system's own", derived: true, commands: onClient,
 		help: "certificates to trust, PEM",
 		set:  field(func(c *Config) *string { return &c.CA }, parsePath)},
-	{section: "Clients", name: "username", kind: "name", commands: []string{cmdQuery},
+	{section: "Clients", name: "username", kind: "name", commands: []string{cmdQuery, cmdSigma},
 		help: "account to sign in with; its password is asked for if it is not given",
 		set:  field(func(c *Config) *string { return &c.Username }, parseText)},
-	{section: "Clients", name: "password", kind: "secret", secret: true, commands: []string{cmdQuery},
+	{section: "Clients", name: "password", kind: "secret", secret: true, commands: []string{cmdQuery, cmdSigma},
 		help: "password of username",
 		set:  field(func(c *Config) *string { return &c.Password }, parseText)},
-	{section: "Clients", name: "token", kind: "secret", secret: true, commands: []string{cmdQuery},
+	{section: "Clients", name: "token", kind: "secret", secret: true, commands: []string{cmdQuery, cmdSigma},
 		help: "an API token in place of an account; with neither, a token that lasts minutes is made in the database of this machine",
 		set:  field(func(c *Config) *string { return &c.Token }, parseText)},
 }

@@ -39,7 +39,7 @@ type runner func(ctx context.Context, t terminal, cfg Config, args []string) int
 // commands lists the commands in the order of muster help.
 func commands() []command {
 	return []command{serveCommand(), agentsCommand(), queryCommand(), userCommand(), secretCommand(),
-		yaraCommand(), healthcheckCommand(), versionCommand(), helpCommand()}
+		sigmaCommand(), yaraCommand(), healthcheckCommand(), versionCommand(), helpCommand()}
 }
 
 func find(name string) (command, bool) {

@@ -112,3 +112,16 @@ func nonEmpty(password string, err error) (string, error) {
 	}
 	return password, err
 }
+
+// readUpTo reads a file, or in for "-": no more of it than one byte beyond most.
+func readUpTo(in io.Reader, name string, most int64) ([]byte, error) {
+	if name != "-" {
+		file, err := os.Open(name) //nolint:gosec // the caller's own file
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	return io.ReadAll(io.LimitReader(in, most+1))
+}
