@@ -81,6 +81,7 @@ type hit struct {
 	row, host int64
 	name      string
 	removed   bool
+	key       uint64 // of the column and value; a row has a hit for each only if the chase is byKey
 }
 
 // chase is a hunt under way.
@@ -94,6 +95,7 @@ type chase struct {
 	until   time.Time
 	reach   Reach
 	found   func(stretch, []hit)
+	byKey   bool // a hit for each key that a row holds, rather than one for the row
 }
 
 // hunt calls found with the rows that hold an indicator, each once, the newest

@@ -45,14 +45,23 @@ func (c *chase) look(ctx context.Context, g segment) error {
 		return err
 	}
 	c.looked(g.FromAt, g.RowCount)
+	if !c.byKey {
+		found = once(found)
+	}
 	if len(found) > 0 {
 		c.found(stretch{g.FromAt, g.ToAt}, found)
 	}
 	return nil
 }
 
+// once leaves one hit of each row.
+func once(found []hit) []hit {
+	slices.SortFunc(found, func(a, b hit) int { return cmp.Compare(a.row, b.row) })
+	return slices.CompactFunc(found, func(a, b hit) bool { return a.row == b.row })
+}
+
 // postings returns the rows of a segment that hold what the keys stand for, each
-// once. The keys are sorted.
+// once for every key. The keys are sorted.
 func (s *Store) postings(ctx context.Context, id int64, v *sieve, keys []uint64) ([]hit, error) {
 	var wanted []part
 	var keysOf [][]uint64 // of each part
@@ -82,15 +91,14 @@ func (s *Store) postings(ctx context.Context, id int64, v *sieve, keys []uint64)
 	for i, blob := range blobs {
 		err := eachPosting(blob, keysOf[i], v.first, func(p posting) {
 			if damaged = damaged || int(p.name/2) >= len(v.names); !damaged {
-				found = append(found, hit{row: p.row, host: p.host, name: v.names[p.name/2], removed: p.name%2 == 1})
+				found = append(found, hit{row: p.row, host: p.host, name: v.names[p.name/2], removed: p.name%2 == 1, key: p.key})
 			}
 		})
 		if err != nil || damaged {
 			return nil, errSegment
 		}
 	}
-	slices.SortFunc(found, func(a, b hit) int { return cmp.Compare(a.row, b.row) })
-	return slices.CompactFunc(found, func(a, b hit) bool { return a.row == b.row }), nil
+	return found, nil
 }
 
 // read looks at the rows of a stretch themselves, the newest first, up to what one
@@ -135,6 +143,8 @@ type matcher struct {
 	found  []hit
 	oldest int64
 	names  map[string]string // so that a name is one text, however many rows have it
+	keys   keyMaker
+	held   []uint64 // of one row
 }
 
 func (c *chase) newMatcher() *matcher {
@@ -143,9 +153,16 @@ func (c *chase) newMatcher() *matcher {
 
 func (m *matcher) add(r stored) {
 	m.oldest = min(m.oldest, r.arrived)
-	holds := false
-	m.x.each(r.columns, func(_, value string) { holds = holds || m.c.values[value] })
-	if !holds {
+	m.held = m.held[:0]
+	m.x.each(r.columns, func(column, value string) {
+		if m.c.values[value] {
+			m.held = append(m.held, m.keys.key(column, value))
+		}
+	})
+	if !m.c.byKey {
+		m.held = m.held[:min(len(m.held), 1)]
+	}
+	if len(m.held) == 0 {
 		return
 	}
 	name, known := m.names[string(r.name)]
@@ -153,5 +170,7 @@ func (m *matcher) add(r stored) {
 		name = string(r.name)
 		m.names[name] = name
 	}
-	m.found = append(m.found, hit{row: r.id, host: r.hostID, name: name, removed: string(r.action) == "removed"})
+	for _, key := range m.held {
+		m.found = append(m.found, hit{row: r.id, host: r.hostID, name: name, removed: string(r.action) == "removed", key: key})
+	}
 }

@@ -23,7 +23,7 @@ func made(t testing.TB, rows, values int) (sieveBlob, postings []byte, holds map
 			if holds[key] == nil {
 				holds[key] = map[int64]hit{}
 			}
-			holds[key][r.id] = hit{r.id, r.hostID, string(r.name), i%2 == 1}
+			holds[key][r.id] = hit{r.id, r.hostID, string(r.name), i%2 == 1, key}
 		}
 	}
 	sieveBlob, postings, err := b.encode()
@@ -48,7 +48,7 @@ func TestSegmentsComeBackAsTheyWere(t *testing.T) {
 				from, to := v.part(key)
 				got := map[int64]hit{}
 				err := eachPosting(postings[from:to], []uint64{key}, v.first, func(p posting) {
-					got[p.row] = hit{p.row, p.host, v.names[p.name/2], p.name%2 == 1}
+					got[p.row] = hit{p.row, p.host, v.names[p.name/2], p.name%2 == 1, p.key}
 				})
 				if err != nil || len(got) != len(want) {
 					t.Fatalf("%x has %d rows, want %d: %v", key, len(got), len(want), err)
