@@ -25,7 +25,7 @@ func (a *app) resultsOptions() results.Options {
 func (a *app) openDetection() {
 	raiser := &pipeline.Raiser{DB: a.db, Alerts: a.alerts, Jobs: a.jobs, Bus: a.bus}
 	a.detection = &pipeline.Detection{
-		Raiser: raiser, Hosts: a.hosts, Results: a.results, Detect: a.detect, Tables: a.schedule.Tables, Log: a.log,
+		Raiser: raiser, Hosts: a.hosts, Results: a.results, Detect: a.detect, Intel: a.intel, Tables: a.schedule.Tables, Log: a.log,
 	}
 	a.jobs.Handle(jobs.Worker{Kind: pipeline.ReplayJob, Run: a.detection.Replay, Timeout: 10 * time.Minute})
 	if a.cfg.Program != "" {

@@ -134,12 +134,11 @@ func carveFinding(carve *carves.Carve, m yara.MemberMatch) alerts.Finding {
 		"carve_id": carve.ID, "session_id": carve.SessionID, "member": m.Member, "rule": m.Rule, "file": m.File,
 		"tags": m.Tags, "meta": m.Meta, "strings": pieces(m.Strings),
 	}
-	why := []map[string]any{{"field": "yara", "operator": "matches_rule", "value": m.Rule, "actual": m.Member}}
 	return alerts.Finding{
 		HostID: carve.HostID, Source: alerts.YARA, Name: m.Rule, Group: "yara:" + m.File + ":" + m.Rule,
 		Once:     "yara:" + strconv.FormatInt(carve.ID, 10) + ":" + matchKey(m),
 		Severity: severityOf(m.Meta), QueryName: "carves", Action: "carved", UnixTime: carve.EndedAt.Unix(),
-		Columns: encoded(row), SourceData: encoded(report), Why: encoded(why),
+		Columns: encoded(row), SourceData: encoded(report), Why: encoded([]why{{Field: "path", Operator: "matches_yara_rule", Value: m.Rule, Actual: m.Member}}),
 	}
 }
 
@@ -169,15 +168,6 @@ func severityOf(meta map[string]any) string {
 		return "CRITICAL"
 	}
 	return "WARNING"
-}
-
-// encoded is a value of ours as JSON: none of them can fail.
-func encoded(value any) json.RawMessage {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return nil
-	}
-	return text
 }
 
 // ScanMembers scans the members of a carve, each on its own. It is what the process

@@ -9,11 +9,11 @@ import (
 	"time"
 	"unsafe"
 
-	"muster/server/alerts"
 	"muster/server/condition"
 	"muster/server/database"
 	"muster/server/detect"
 	"muster/server/hosts"
+	"muster/server/intel"
 	"muster/server/results"
 )
 
@@ -29,6 +29,7 @@ type Detection struct {
 	Hosts   *hosts.Store
 	Results *results.Store
 	Detect  *detect.Store
+	Intel   *intel.Store
 	// Tables names the tables that a host's query reads.
 	Tables func(h *hosts.Host, query string) []string
 	Log    *slog.Logger
@@ -36,8 +37,8 @@ type Detection struct {
 
 // sighting is what was found in a row (results.Entry.Finding).
 type sighting struct {
-	matches    []detect.Match
-	incomplete bool // some rule could not be evaluated
+	found      []found // without what every finding of a row has
+	incomplete bool    // some rule could not be evaluated
 }
 
 var objects = sync.Pool{New: func() any { return &condition.Object{} }}
@@ -72,16 +73,22 @@ func (d *Detection) sight(h *hosts.Host, row *condition.Object, e *results.Entry
 	if row.Load(unsafe.String(unsafe.SliceData(e.Columns), len(e.Columns))) != nil {
 		return nil // stored as it came, and no row of columns
 	}
-	s := sighting{}
 	matches, complete := d.Detect.Evaluate(detect.Event{
 		HostID: h.ID, HostIdentifier: h.Identifier, Platform: h.Platform, Query: e.Name, Action: e.Action,
 		UnixTime: e.UnixTime, Tables: d.Tables(h, e.Name), Row: row, Within: within,
 	})
-	s.matches, s.incomplete = matches, !complete
-	if len(s.matches) == 0 && !s.incomplete {
+	hits := d.Intel.Check(row)
+	if len(matches)+len(hits) == 0 && complete {
 		return nil
 	}
-	return &s
+	s := &sighting{incomplete: !complete}
+	for i := range matches {
+		s.found = append(s.found, matchFound(&matches[i]))
+	}
+	for i := range hits {
+		s.found = append(s.found, hitFound(&hits[i]))
+	}
+	return s
 }
 
 // Found is results.Options.Found.
@@ -131,25 +138,14 @@ func findings(rows []results.FoundRow) []found {
 }
 
 func (s *sighting) findings(r results.FoundRow, named bool) []found {
-	all := make([]found, 0, len(s.matches))
-	for _, m := range s.matches {
-		f := rowFinding(r)
-		f.Source, f.RuleID, f.Name, f.Severity = alerts.Rule, m.RuleID, m.Name, m.Severity
-		f.Group = "rule:" + strconv.FormatInt(m.RuleID, 10)
-		f.TechniqueIDs, f.Tactics, f.ReconQueries = m.TechniqueIDs, m.Tactics, m.ReconQueries
-		all = append(all, found{Finding: f, alerters: m.Alerters})
-	}
-	if named {
-		for i := range all {
-			all[i].Once = "row:" + strconv.FormatInt(r.ID, 10) + ":" + all[i].Group
+	all := make([]found, 0, len(s.found))
+	for _, f := range s.found {
+		f.HostID, f.QueryName, f.Action, f.Columns = r.HostID, r.Name, r.Action, r.Columns
+		f.UnixTime, f.ResultID = r.UnixTime, r.ID
+		if named {
+			f.Once = "row:" + strconv.FormatInt(r.ID, 10) + ":" + f.Group
 		}
+		all = append(all, f)
 	}
 	return all
-}
-
-// rowFinding is what every finding of a row has.
-func rowFinding(r results.FoundRow) alerts.Finding {
-	return alerts.Finding{
-		HostID: r.HostID, QueryName: r.Name, Action: r.Action, Columns: r.Columns, UnixTime: r.UnixTime, ResultID: r.ID,
-	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"muster/server/alerts"
 	"muster/server/detect"
+	"muster/server/intel"
 	"muster/server/jobs"
 )
 
@@ -34,6 +35,10 @@ func TestARowThatMeetsARuleRaisesAnAlertInItsCommit(t *testing.T) {
 		if r.ok(err); len(row) != 1 || cmp.Diff(decoded[map[string]string](r, row[0].Columns), decoded[map[string]string](r, a.Columns)) != "" {
 			r.Errorf("the alert names row %v", row)
 		}
+		wantWhy := []why{{Field: "path", Operator: "ends_with", Value: "/nc", Actual: "/usr/bin/nc"}}
+		if diff := cmp.Diff(wantWhy, decoded[[]why](r, a.Why)); diff != "" {
+			r.Error(diff)
+		}
 		told := []string{}
 		for _, j := range r.waiting(NotifyJob) {
 			n := decoded[Notify](r, j.Args)
@@ -45,6 +50,33 @@ func TestARowThatMeetsARuleRaisesAnAlertInItsCommit(t *testing.T) {
 		slices.Sort(told)
 		if diff := cmp.Diff([]string{"debug", "hook"}, told); diff != "" {
 			r.Error(diff)
+		}
+	})
+}
+
+func TestARowThatHoldsIndicatorsRaisesAnAlertForEach(t *testing.T) {
+	each(t, rigOptions{everyone: []string{"mail"}}, func(r *rig) {
+		_, err := r.intel.SetSelf(r.Context(), []intel.NewIndicator{
+			{Type: intel.Domain, Value: "evil.example", ThreatName: "bad domain", Severity: detect.Warning},
+			{Type: intel.Address, Value: "192.0.2.0/24", ThreatName: "bad network", Severity: detect.Critical, Confidence: 80},
+		})
+		r.ok(err)
+		r.ok(r.intel.Load(r.Context()))
+		r.accept(r.line(map[string]string{"domain_name": ".www.Evil.example", "remote_address": "192.0.2.7"}), r.line(map[string]string{"domain_name": "notevil.example"}))
+		raised := r.raised()
+		slices.SortFunc(raised, func(a, b alerts.Alert) int { return strings.Compare(a.Name, b.Name) })
+		if len(raised) != 2 || raised[0].Name != "bad domain" || raised[1].Severity != detect.Critical || raised[1].Source != alerts.Indicator || raised[0].RuleID != 0 {
+			r.Fatalf("raised %+v", raised)
+		}
+		wantWhy := []why{{Field: "remote_address", Operator: "is_indicator", Value: "192.0.2.0/24", Actual: "192.0.2.7"}}
+		if diff := cmp.Diff(wantWhy, decoded[[]why](r, raised[1].Why)); diff != "" {
+			r.Error(diff)
+		}
+		if data := decoded[map[string]any](r, raised[1].SourceData); data["confidence"] != 80.0 || data["feed"] != "self" {
+			r.Errorf("it says %v", data)
+		}
+		if told := r.waiting(NotifyJob); len(told) != 2 || decoded[Notify](r, told[0].Args).Alerter != "mail" {
+			r.Errorf("told %+v", told)
 		}
 	})
 }
@@ -67,8 +99,9 @@ func TestAlertsThatCannotBeRaisedCostNoRowAndComeLater(t *testing.T) {
 
 func TestARowThatTakesTooLongIsStoredAndEvaluatedLaterOnce(t *testing.T) {
 	each(t, rigOptions{detect: detect.Options{Budget: time.Nanosecond}}, func(r *rig) {
-		r.rule("nc", "path", "matches_regex", "[ab]{300}nc$") // large enough to be stopped in the middle
-		r.accept(r.line(map[string]string{"path": strings.Repeat("a", 20_000) + "nc"}))
+		// Large enough to be looked at in steps, and stopped before the match.
+		r.rule("nc", "path", "matches_regex", "^[ab]{300}nc")
+		r.accept(r.line(map[string]string{"path": strings.Repeat("a", 300) + "nc" + strings.Repeat("x", 20_000)}))
 		if rows, left := r.count("results"), len(r.waiting(ReplayJob)); rows != 1 || left != 1 {
 			r.Fatalf("%d rows, %d replays", rows, left)
 		}

@@ -31,12 +31,6 @@ type Raiser struct {
 	Everyone func() []string
 }
 
-// found is a finding and whom to tell of it.
-type found struct {
-	alerts.Finding
-	alerters []string // nil: everyone
-}
-
 // raise stores findings in a transaction, with a job for each alerter of every alert
 // that is new: of what joins an alert that there is, its alerters were told. Call
 // Committed after the commit.

@@ -16,8 +16,10 @@ import (
 	"muster/server/database/dbtest"
 	"muster/server/detect"
 	"muster/server/hosts"
+	"muster/server/intel"
 	"muster/server/jobs"
 	"muster/server/results"
+	"muster/server/seal"
 )
 
 // rig is the pipeline over real stores, with one Linux host.
@@ -27,6 +29,7 @@ type rig struct {
 	bus      bus.Bus
 	host     *hosts.Host
 	detect   *detect.Store
+	intel    *intel.Store
 	alerts   *alerts.Store
 	results  *results.Store
 	jobs     *jobs.Queue
@@ -62,9 +65,13 @@ func newRig(t *testing.T, db *database.DB, o rigOptions) *rig {
 	r.host = host
 	r.detect = detect.New(db, r.bus, log, o.detect)
 	r.ok(r.detect.Load(ctx))
+	box, err := seal.New(make([]byte, seal.KeySize))
+	r.ok(err)
+	r.intel = intel.New(db, box, r.bus, log, intel.Options{})
+	r.ok(r.intel.Load(ctx))
 	r.jobs = jobs.NewQueue(db, r.bus, log, jobs.QueueOptions{Poll: 20 * time.Millisecond})
 	raiser := &Raiser{DB: db, Alerts: r.alerts, Jobs: r.jobs, Bus: r.bus, Everyone: func() []string { return o.everyone }}
-	d := &Detection{Raiser: raiser, Hosts: register, Detect: r.detect, Log: log,
+	d := &Detection{Raiser: raiser, Hosts: register, Detect: r.detect, Intel: r.intel, Log: log,
 		Tables: func(_ *hosts.Host, name string) []string { return []string{name} }}
 	r.results = results.New(db, r.bus, log, results.Options{Found: d.Found, FoundCommitted: d.Committed})
 	d.Results = r.results
