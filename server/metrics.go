@@ -33,6 +33,8 @@ func newMetrics(a *app) *metrics {
 	)
 	m.gauge("muster_up", "1 while the server runs; the label says which build.", prometheus.Labels{"version": versionText()}, func() float64 { return 1 })
 	m.results(a)
+	m.detection(a)
+	m.jobs(a)
 	m.fleet(a)
 	return m
 }
@@ -61,6 +63,26 @@ func (m *metrics) results(a *app) {
 		{"muster_results_commits_total", "Commits of log lines.", func() float64 { return float64(a.results.Stats().Batches) }},
 	}
 	for _, c := range counters {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help}, c.value))
+	}
+}
+
+// detection shows what rules and indicators do.
+func (m *metrics) detection(a *app) {
+	m.gauge("muster_rules", "Active rules by whether they can be evaluated.", prometheus.Labels{"state": "evaluated"}, func() float64 { return float64(a.detect.Stats().Rules) })
+	m.gauge("muster_rules", "Active rules by whether they can be evaluated.", prometheus.Labels{"state": "broken"}, func() float64 { return float64(a.detect.Stats().Broken) })
+	for _, c := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"muster_detection_rows_total", "Rows that rules were evaluated on.", func() float64 { return float64(a.detect.Stats().Rows) }},
+		{"muster_detection_matches_total", "Matches of rules, suppressed ones included.", func() float64 { return float64(a.detect.Stats().Matched) }},
+		{"muster_detection_suppressed_total", "Matches that an exception kept from alerting.", func() float64 { return float64(a.detect.Stats().Suppressed) }},
+		{"muster_detection_failures_total", "Times that a rule could not be evaluated on a row.", func() float64 { return float64(a.detect.Stats().Failed) }},
+		{"muster_detection_incomplete_rows_total", "Rows that were left to a replay because some rule could not be evaluated.", func() float64 { return float64(a.detect.Stats().Incomplete) }},
+		{"muster_detection_seconds_total", "Time spent on evaluating rules.", func() float64 { return a.detect.Stats().Time.Seconds() }},
+		{"muster_detection_unheard_rows_total", "Rows whose alerts could not be raised in their commit.", func() float64 { return float64(a.results.Stats().Unheard) }},
+	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help}, c.value))
 	}
 }
