@@ -22,6 +22,7 @@ type fleet struct {
 	platforms, versions string
 	paths               string
 	ramp, every, poll   time.Duration
+	attacks             time.Duration
 	seed                int64
 	state               string
 }
@@ -32,7 +33,9 @@ func agentsCommand() command {
 		summary: "run a fleet of simulated osquery agents",
 		usage:   []string{"muster agents [--count N] [--platform SHARES] [--version SHARES] [FLAGS]"},
 		about: "The agents speak osquery's protocol and follow its rules; rows are made up and depend on the seed only:\n" +
-			"the same seed is the same machine, which enrols as the same host again. Ctrl-C ends them.",
+			"the same seed is the same machine, which enrols as the same host again. Ctrl-C ends them.\n" +
+			"With --attacks they do now and then what shipped rules look for, as far as their config reports it\n" +
+			"(the pack security reports most of it):\n" + scenarioList(),
 		exits: []string{"0 ended by Ctrl-C", "1 no agent could enrol, or failed", "2 wrong flags or settings"},
 		define: func(own *flag.FlagSet) runner {
 			var f fleet
@@ -42,6 +45,7 @@ func agentsCommand() command {
 			own.StringVar(&f.paths, "paths", "original", "whose `flagfile` they have: original, or fleet for the paths of a Fleet server")
 			own.DurationVar(&f.ramp, "ramp", 0, "start them evenly over this `duration` and not at once")
 			own.DurationVar(&f.poll, "interval", 0, "ask for live queries at this `duration` and not as the config says")
+			own.DurationVar(&f.attacks, "attacks", 0, "let each host show, after this `duration` on average, an attack that shipped rules find; 0: never")
 			own.DurationVar(&f.every, "every", 5*time.Second, "print a line of figures at this `duration`")
 			own.Int64Var(&f.seed, "seed", 1, "the first machine's `number`")
 			own.StringVar(&f.state, "state", "", "keep what an agent keeps on its disk in this `folder`")
@@ -59,6 +63,19 @@ func agentsCommand() command {
 	}
 }
 
+// scenarioList names the attacks that hosts can show, a line for each platform.
+func scenarioList() string {
+	var lines []string
+	for _, platform := range []agenttest.Platform{agenttest.Linux, agenttest.Darwin, agenttest.Windows} {
+		var names []string
+		for _, s := range agenttest.Scenarios(platform) {
+			names = append(names, s.Name)
+		}
+		lines = append(lines, fmt.Sprintf("  %s: %s", platform, strings.Join(names, ", ")))
+	}
+	return strings.Join(lines, "\n")
+}
+
 func versionNames() string {
 	var names []string
 	for _, v := range agenttest.Versions() {
@@ -69,11 +86,11 @@ func versionNames() string {
 
 // options reads the flags, without the server's side.
 func (f *fleet) options() (o agenttest.FleetOptions, err error) {
-	if f.count < 1 || f.ramp < 0 || f.poll < 0 || f.every <= 0 {
+	if f.count < 1 || f.ramp < 0 || f.poll < 0 || f.attacks < 0 || f.every <= 0 {
 		return o, errors.New("--count, --every and other numbers must be positive")
 	}
 	o = agenttest.FleetOptions{Count: f.count, Ramp: f.ramp}
-	o.Seed, o.StateDir, o.Intervals.Distributed = f.seed, f.state, f.poll
+	o.Seed, o.StateDir, o.Intervals.Distributed, o.Attacks = f.seed, f.state, f.poll, f.attacks
 	if o.Platforms, err = parseShares(f.platforms, []agenttest.Platform{agenttest.Linux, agenttest.Darwin, agenttest.Windows}); err != nil {
 		return o, fmt.Errorf("--platform: %w", err)
 	}

@@ -94,7 +94,7 @@ func TestAgentsCommand(t *testing.T) {
 }
 
 func TestAgentsUsage(t *testing.T) {
-	for _, args := range [][]string{{"--count", "0"}, {"--platform", "beos"}, {"--version", "4"}, {"--paths", "x"}, {"--every", "0s"}, {"more"}} {
+	for _, args := range [][]string{{"--count", "0"}, {"--platform", "beos"}, {"--version", "4"}, {"--paths", "x"}, {"--every", "0s"}, {"--attacks", "-1s"}, {"more"}} {
 		s := session{environ: []string{"MUSTER_DATA=" + t.TempDir()}}
 		if status := s.run(t.Context(), append([]string{"agents"}, args...)...); status != exitUsage {
 			t.Errorf("%v: exit %d: %s", args, status, s.err.String())

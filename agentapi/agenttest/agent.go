@@ -47,6 +47,9 @@ type Options struct {
 	// Events is the number of rows that an event table yields for each scheduled
 	// run. Default 3.
 	Events int
+	// Attacks is how long it takes, on average, until a host shows the next attack of
+	// Scenarios. Default: never.
+	Attacks time.Duration
 	// Files are the contents of files to carve, by path; other files have made-up
 	// contents.
 	Files map[string][]byte

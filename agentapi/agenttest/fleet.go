@@ -52,6 +52,9 @@ func (s FleetStats) String() string {
 	line := fmt.Sprintf("%d/%d enrolled · %.0f req/s · %d lines sent (%.0f/s), %d waiting · %d live answers (%d errors) · %d failures",
 		s.Enrolled, s.Agents, s.RequestRate, s.LinesAccepted, s.LineRate, s.LinesBuffered, s.Answers, s.AnswerErrors, s.Failures)
 	line += fmt.Sprintf(" · p99 read %s log %s", read.P99.Round(time.Millisecond), log.P99.Round(time.Millisecond))
+	if s.Attacks > 0 {
+		line += fmt.Sprintf(" · %d attacks", s.Attacks)
+	}
 	if s.ConfigWiped > 0 {
 		line += fmt.Sprintf(" · CONFIG WIPED %d times", s.ConfigWiped)
 	}

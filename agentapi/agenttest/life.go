@@ -127,7 +127,7 @@ func (a *Agent) runOnce(ctx context.Context) error {
 		}
 	}
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){a.configLoop, a.logLoop, a.distributedLoop, a.scheduleLoop, a.carveLoop} {
+	for _, loop := range []func(context.Context){a.configLoop, a.logLoop, a.distributedLoop, a.scheduleLoop, a.carveLoop, a.attackLoop} {
 		loops.Go(func() { loop(ctx) })
 	}
 	loops.Wait()

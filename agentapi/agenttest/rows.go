@@ -51,6 +51,9 @@ func init() {
 
 // rows makes the rows of a table; most tables have none.
 func (v *view) rows(table string) []record {
+	if staged, ok := v.look.stage.of(table); ok {
+		return staged
+	}
 	generate := generators[v.platform][table]
 	if generate == nil {
 		return nil

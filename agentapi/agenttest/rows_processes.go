@@ -51,6 +51,9 @@ func (v *view) processes() []process {
 		p := passing[r.IntN(len(passing))]
 		v.procs = append(v.procs, v.start(p, 20000+int64(r.IntN(10000)), 1, quarter.Add(time.Duration(r.IntN(900))*time.Second)))
 	}
+	if v.look.stage != nil {
+		v.procs = append(v.procs, v.look.stage.processes...)
+	}
 	return v.procs
 }
 

@@ -28,6 +28,7 @@ type look struct {
 	sql       string
 	scheduled string    // result name of a scheduled query
 	at        time.Time // zero: now
+	stage     *stage    // what tables show in place of what they have; nil: nothing
 }
 
 // found is what SQL yielded.

@@ -63,6 +63,7 @@ type Stats struct {
 	AnswerErrors int64 // of those, with a status other than 0
 	CarvesDone   int64
 	CarvesFailed int64
+	Attacks      int64 // scenarios logged
 	Crashes      int64
 	Restarts     int64
 
@@ -79,6 +80,7 @@ type counters struct {
 	accepted, dropped, purged atomic.Int64
 	answers, answerErrors     atomic.Int64
 	carvesDone, carvesFailed  atomic.Int64
+	attacks                   atomic.Int64
 	crashes, restarts         atomic.Int64
 }
 
@@ -109,6 +111,7 @@ func (c *counters) addTo(s *Stats) {
 	s.AnswerErrors += c.answerErrors.Load()
 	s.CarvesDone += c.carvesDone.Load()
 	s.CarvesFailed += c.carvesFailed.Load()
+	s.Attacks += c.attacks.Load()
 	s.Crashes += c.crashes.Load()
 	s.Restarts += c.restarts.Load()
 }
