@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"server/sigma":     2, // Sigma rules to conditions
 	"server/condition": 1, "server/database": 1, "server/bus": 1, "server/httpkit": 1,
 	"server/osquery":   1, // what osquery is: its tables and its SQL
+	"server/lineage":   1, // trees of processes
 	"server/indicator": 1, // what an indicator is, and the form in which two are compared
 	"server/seal":      1, // secrets at rest
 	"server/fault":     0, "migrations": 0, "packs": 0, "certs": 0, "web": 0,
