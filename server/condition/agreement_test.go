@@ -99,7 +99,7 @@ var (
 	casedOperators   = []string{"equal_cased", "contains_cased", "begins_with_cased", "ends_with_cased", "matches_wildcard_cased"}
 	fieldOperators   = []string{"equal_field", "contains_field", "begins_with_field", "ends_with_field", "equal_field_cased", "contains_field_cased", "begins_with_field_cased", "ends_with_field_cased"}
 	valueless        = []string{"is_empty", "is_not_empty", "is_null", "is_not_null", "is_ascii"}
-	expressions      = []string{"", "abc", "(?i)abc", "^a.c$", "^abc|x", "b(c|d)", "[0-9]+", "\\.exe$", "^$", "(?s)line.", "\\pL", "C:\\\\W", "\x7f", "\\x00a"}
+	expressions      = []string{"", "abc", "(?i)abc", "^a.c$", "^abc|x", "b(c|d)", "[0-9]+", "\\.exe$", "^$", "(?s)line.", "\\pL", "C:\\\\W", "\x7f", "\\x00a", "(?i)ABK", "(x|[ac]b).*c", "a(b|é)?c", "(?i:É)"}
 	wildcards        = []string{"*", "?", "??", "a*", "*c", "*b*", "a*c", "*", "***", "a?c", "[a-c]*", "[!a]*", "*[0-9]", "A*B*C", "*.EXE", "c:\\*\\*32\\*", "[", "[]", "[]]", "[*]", "a[*]c", "a[?]c", "*日*", "?é", "İ*", "abc*abc", "%", "*%*", "a_c", "[z-a]", "[a-]*", "*[", "", "*a?c*", "x*a?c"}
 	comparableValues = []string{"0", "-0", "7", "007", "-7", "42", "42.0", "0.5", "-0.5", "1000", "9007199254740992", "9223372036854775807", "18446744073709551615", "0.1", strings.Repeat("9", 64)}
 )

@@ -12,8 +12,8 @@ import (
 // regex is true of a value that the expression matches somewhere.
 type regex struct {
 	expression *regexp.Regexp
-	prefix     string // every match starts with it
-	size       int    // instructions: the time it takes grows with them
+	required   []string // every value that matches has one of them, folded
+	size       int      // instructions: the time it takes grows with them
 }
 
 func newRegex(p *parser, values []value, path string) (predicate, error) {
@@ -54,11 +54,7 @@ func (p *parser) regex(text, path string) (predicate, error) {
 	if err != nil {
 		return nil, fault.New(fault.Unprocessable, "%s is no regular expression: %s", path, clip(err.Error()))
 	}
-	q := &regex{expression: compiled, size: len(program.Inst)}
-	if prefix, _ := compiled.LiteralPrefix(); storable(prefix) {
-		q.prefix = prefix
-	}
-	return q, nil
+	return &regex{expression: compiled, size: len(program.Inst), required: required(parsed)}, nil
 }
 
 func (p *regex) match(row *Object, value string, present bool) bool {
@@ -93,15 +89,27 @@ func (r *endingReader) ReadRune() (rune, int, error) {
 	return r.text.ReadRune()
 }
 
-func (p *regex) held() string { return fold(p.prefix) }
+func (p *regex) held() string {
+	if len(p.required) != 1 {
+		return ""
+	}
+	return p.required[0]
+}
 
-// where finds the values that hold the text with which every match starts: the
-// engines' own expressions are of other kinds, or absent.
+// where finds the values that hold the text which every match has: the engines'
+// own expressions are of other kinds, or absent.
 func (p *regex) where(v operand) (fragment, bool) {
-	if p.prefix == "" {
+	var parts []fragment
+	for _, text := range p.required {
+		if !storable(text) {
+			return v.present(), false
+		}
+		parts = append(parts, v.contains(v.in(folding), argument(text)))
+	}
+	if parts == nil {
 		return v.present(), false
 	}
-	return v.contains(v.text(), argument(p.prefix)), false
+	return balanced("({} OR {})", parts), false
 }
 
 func (p *regex) key() string { return "regex " + p.expression.String() }
