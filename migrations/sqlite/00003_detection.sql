@@ -193,15 +193,32 @@ CREATE TABLE alert_history (
 ) STRICT;
 CREATE INDEX alert_history_alert ON alert_history (alert_id, id);
 
--- outputs: whom alerts are told. settings is JSON; secrets in it are sealed.
+-- outputs: whom alerts are told. settings is JSON; secrets in it are sealed. Those that
+-- are built in are there from the start and stay.
 CREATE TABLE alerters (
     id         integer PRIMARY KEY AUTOINCREMENT,
     name       text    NOT NULL UNIQUE,
     kind       text    NOT NULL,
     active     integer NOT NULL DEFAULT 1,
+    built_in   integer NOT NULL DEFAULT 0,
     settings   text    NOT NULL DEFAULT '{}',
     created_at integer NOT NULL,
     updated_at integer NOT NULL
+) STRICT;
+INSERT INTO alerters (name, kind, active, built_in, created_at, updated_at) VALUES
+    ('debug', 'debug', 1, 1, 0, 0), ('email', 'email', 1, 1, 0, 0), ('rsyslog', 'rsyslog', 0, 1, 0, 0);
+
+-- outputs: alerts that wait for the next digest of an alerter
+CREATE TABLE alerter_digests (
+    id         integer PRIMARY KEY AUTOINCREMENT,
+    alerter_id integer NOT NULL REFERENCES alerters (id) ON DELETE CASCADE,
+    alert_id   integer NOT NULL,
+    event_id   integer NOT NULL,
+    severity   text    NOT NULL,
+    name       text    NOT NULL, -- of the rule or the threat
+    host       text    NOT NULL, -- as people call it
+    seen_at    integer NOT NULL,
+    UNIQUE (alerter_id, alert_id, event_id)
 ) STRICT;
 
 -- outputs: where logs and alerts are forwarded, and how far each stream got
@@ -245,6 +262,7 @@ CREATE TABLE carve_scans (
 DROP TABLE carve_scans;
 DROP TABLE destination_cursors;
 DROP TABLE destinations;
+DROP TABLE alerter_digests;
 DROP TABLE alerters;
 DROP TABLE alert_history;
 DROP TABLE alert_onces;

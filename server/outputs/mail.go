@@ -1,8 +1,13 @@
-// Package outputs is what leaves the server on its own account. As yet that is
-// mail: a test of its settings, and whatever a feature wants to tell people.
+// Package outputs is what leaves the server on its own account: mail, and alerts to
+// whomever rules name.
 //
-// It writes one row of the table settings: email, with the password sealed. It
-// sends when it is asked to and tries once: who must not lose a mail asks again.
+// It writes the tables alerters and alerter_digests, and one row of the table
+// settings: email. Passwords, keys and addresses that hold tokens are sealed.
+//
+// Mail sends when it is asked to and tries once: who must not lose a mail asks
+// again. Alerters do so by jobs (see Alerters.Worker). A file for each kind of
+// alerter says what it sends; it knows nothing of the others, of rules, or of
+// who reads it.
 package outputs
 
 import (
