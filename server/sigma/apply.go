@@ -10,12 +10,12 @@ import (
 )
 
 // apply gives the rule a variant for each target of its log source that can answer it.
-func (r *Result) apply(rule node, m *Mapping) error {
+func (r *Result) apply(rule node, m *Mapping, work *int) error {
 	reported := false
 	var why []string
 	for _, t := range m.targetsOf(r.Rule.LogSource) {
 		reported = true
-		b := builder{target: t, tables: named(t.Tables)}
+		b := builder{target: t, tables: named(t.Tables), work: work}
 		part, err := b.build(rule)
 		if err != nil {
 			return err

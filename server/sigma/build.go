@@ -17,6 +17,7 @@ type built struct {
 type builder struct {
 	target *target
 	tables string
+	work   *int
 	leaves int
 	lacks  []string // fields that were asked for in vain, each once
 }
@@ -94,6 +95,7 @@ func (b *builder) item(it *item) (built, error) {
 	if lacking != "" {
 		return b.lack(lacking), nil
 	}
+	*b.work += w.count
 	if b.leaves += w.count; b.leaves > maxLeaves {
 		return built{}, wrong(it.line, "the rule asks more than %d things", maxLeaves)
 	}

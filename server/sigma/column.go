@@ -137,13 +137,16 @@ func (c column) rewrite(p pattern) pattern {
 
 // begin rewrites the first text of a pattern, which is its piece at.
 func (c column) begin(p pattern, at int) pattern {
-	text := p[at].text
-	for from, to := range c.Prefixes {
-		if len(text) >= len(from) && strings.EqualFold(text[:len(from)], from) {
-			out := append(pattern(nil), p...)
-			out[at].text = to + text[len(from):]
-			return out
+	text, longest := p[at].text, ""
+	for from := range c.Prefixes {
+		if len(from) > len(longest) && len(text) >= len(from) && strings.EqualFold(text[:len(from)], from) {
+			longest = from
 		}
 	}
-	return p
+	if longest == "" {
+		return p
+	}
+	out := append(pattern(nil), p...)
+	out[at].text = c.Prefixes[longest] + text[len(longest):]
+	return out
 }

@@ -176,6 +176,7 @@ func (e *expression) atLeast(least int, nodes []node) (node, error) {
 	var choose func(from int, chosen []node) error
 	choose = func(from int, chosen []node) error {
 		if len(chosen) == least {
+			*e.work += least
 			if e.used += least; e.used > maxLeaves {
 				return e.wrong("%d of %d searches can be chosen in too many ways", least, len(nodes))
 			}

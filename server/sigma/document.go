@@ -59,7 +59,7 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
 // parse returns the document's mapping: without aliases, without keys that stand
 // twice, of bounded depth and size, and with the lines of the text.
-func (d document) parse() (*yaml.Node, error) {
+func (d document) parse(work *int) (*yaml.Node, error) {
 	if len(d.text) > maxDocument {
 		return nil, wrong(d.line, "the document is larger than %d KiB", maxDocument>>10)
 	}
@@ -76,6 +76,7 @@ func (d document) parse() (*yaml.Node, error) {
 		return nil, wrong(d.line, "the document is no mapping of keys to values")
 	}
 	r := resolver{base: d.line - 1, left: maxNodes}
+	defer func() { *work += maxNodes - r.left }()
 	return r.resolve(root.Content[0], 1)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"muster/server/condition"
 	"muster/server/fault"
+	"muster/server/osquery"
 )
 
 // MaxMapping bounds the text of a mapping, in bytes.
@@ -133,6 +134,7 @@ func (t *target) complete(sets map[string]map[string]column) error {
 		fields[field] = c
 	}
 	t.Fields = fields
+	t.leaveOutGone()
 	if len(t.Where) == 0 {
 		return nil
 	}
@@ -140,6 +142,19 @@ func (t *target) complete(sets map[string]map[string]column) error {
 		return fmt.Errorf("where: %s", fault.Public(err))
 	}
 	return nil
+}
+
+// leaveOutGone makes rows of osquery's polled tables that are gone no events of the target,
+// unless where says of which actions they are.
+func (t *target) leaveOutGone() {
+	asked := slices.ContainsFunc(t.Where, func(rule map[string]any) bool { return rule["field"] == "action" })
+	polled := slices.ContainsFunc(t.Tables, func(name string) bool {
+		table, known := osquery.Find(name)
+		return known && !table.Evented
+	})
+	if polled && !asked {
+		t.Where = append(t.Where, map[string]any{"field": "action", "operator": "not_equal", "value": "removed"})
+	}
 }
 
 // where is the conjunction of what makes a row one of the target's events, and more.

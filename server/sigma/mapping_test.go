@@ -197,3 +197,27 @@ func TestLogSourcesFindTheirTargets(t *testing.T) {
 		}
 	}
 }
+
+func TestRowsThatAreGoneAreNoEventsUnlessAskedFor(t *testing.T) {
+	const targets = `targets:
+- {for: [{category: plain}], tables: [crontab], fields: {A: command}}
+- {for: [{category: gone}], tables: [crontab], where: [{field: action, operator: equal, value: removed}], fields: {A: command}}
+- {for: [{category: events}], tables: [process_events], fields: {A: cmdline}}
+`
+	m, err := sigma.ParseMapping([]byte(targets))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for category, want := range map[string]string{"plain": "added snapshot", "gone": "removed", "events": "added snapshot removed"} {
+		v := variant(t, one(t, rule(category, "  s: {A: x}\n  condition: s\n"), m))
+		var found []string
+		for _, action := range []string{"added", "snapshot", "removed"} {
+			if matchesAs(t, v, `{"command":"x","cmdline":"x"}`, action) {
+				found = append(found, action)
+			}
+		}
+		if got := strings.Join(found, " "); got != want {
+			t.Errorf("%s: %s, want %s", category, got, want)
+		}
+	}
+}

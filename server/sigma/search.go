@@ -54,6 +54,7 @@ const (
 // parser reads the detection of one rule.
 type parser struct {
 	mapping  *Mapping
+	work     *int
 	values   int
 	searches map[string]node
 	names    []string // of the searches, as they stand in the rule
@@ -163,6 +164,7 @@ func (p *parser) read(it *item, label string, m modifiers, values []*yaml.Node) 
 		if err != nil {
 			return err
 		}
+		*p.work += len(v)
 		if p.values += len(v); p.values > maxValues {
 			return wrong(n.Line, "the rule has more than %d values", maxValues)
 		}

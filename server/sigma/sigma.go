@@ -33,6 +33,10 @@ import (
 // MaxText bounds the text of one Translate, in bytes.
 const MaxText = 8 << 20
 
+// maxWork bounds what one text may stand for: nodes of YAML, values, predicates. A few
+// lines can stand for many of them, and rule sets of thousands stay far below.
+const maxWork = 2_000_000
+
 // Bounds of a rule.
 const (
 	maxDocuments = 20_000 // in a text
@@ -97,7 +101,9 @@ type LogSource struct{ Category, Product, Service string }
 type Variant struct {
 	Tables    []string
 	Platforms []string // linux, darwin, windows; none: any
-	// Conditions are for condition.Parse with ConditionOptions, and for JSON.
+	// Conditions are for condition.Parse with ConditionOptions, and for JSON. They ask
+	// for the entry's own action as well where it matters: rows that are gone are for
+	// rules about what is gone, and for no others.
 	Conditions map[string]any
 }
 
@@ -118,15 +124,16 @@ func Translate(text []byte, m *Mapping) ([]Result, error) {
 		return nil, fault.New(fault.Unprocessable, "There are more than %d documents", maxDocuments)
 	}
 	results := make([]Result, 0, len(documents))
+	work := 0
 	for _, d := range documents {
-		results = append(results, translate(d, m))
+		results = append(results, translate(d, m, &work))
 	}
 	return results, nil
 }
 
-func translate(d document, m *Mapping) Result {
+func translate(d document, m *Mapping, work *int) Result {
 	r := Result{Line: d.line}
-	err := r.read(d, m)
+	err := r.read(d, m, work)
 	var wrong *mistake
 	switch {
 	case err == nil:
@@ -143,18 +150,21 @@ func translate(d document, m *Mapping) Result {
 }
 
 // read fills the result from a document.
-func (r *Result) read(d document, m *Mapping) error {
-	root, err := d.parse()
+func (r *Result) read(d document, m *Mapping, work *int) error {
+	if *work > maxWork {
+		return wrong(d.line, "the documents before it are as much as can be translated at once")
+	}
+	root, err := d.parse(work)
 	if err != nil {
 		return err
 	}
 	if err := r.Rule.read(root); err != nil {
 		return err
 	}
-	p := parser{mapping: m}
+	p := parser{mapping: m, work: work}
 	rule, err := p.detection(root)
 	if err != nil {
 		return err
 	}
-	return r.apply(rule, m)
+	return r.apply(rule, m, work)
 }

@@ -39,8 +39,6 @@ func tableTarget(l LogSource) *target {
 			t.Platforms = append(t.Platforms, platform)
 		}
 	}
-	if !table.Evented {
-		t.Where = []map[string]any{{"field": "action", "operator": "not_equal", "value": "removed"}}
-	}
+	t.leaveOutGone()
 	return t
 }
