@@ -156,7 +156,7 @@ var scenarios = []Scenario{
 	{
 		Name: "odd-task", Platform: Windows,
 		Story: "A hidden task and a service in a public folder appear. The default config is enough to see it.",
-		Rules: []string{"windows/hidden_or_odd_scheduled_task", "windows/service_runs_from_odd_place"},
+		Rules: []string{"windows/odd_scheduled_task", "windows/service_runs_from_odd_place"},
 		traces: []trace{
 			{table: "scheduled_tasks", columns: record{
 				"name": "Sync", "action": "powershell.exe -w hidden -enc " + encodedDownload, "path": `\Sync`, "enabled": "1", "hidden": "1",

@@ -77,6 +77,20 @@ func TestShippedRulesFindWhatTheyAreFor(t *testing.T) {
 	}
 }
 
+// Near misses are honest, so none of the other rules finds them either.
+func TestNearMissesAreFoundByNoRule(t *testing.T) {
+	all := shippedRules(t)
+	for _, s := range all {
+		for _, e := range s.tests.Quiet {
+			for _, other := range all {
+				if other != s && other.finds(t, e) {
+					t.Errorf("%s: %s: found by %s", s.file(), e.Note, other.file())
+				}
+			}
+		}
+	}
+}
+
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 func TestShippedRulesSayWhatTheyAre(t *testing.T) {
