@@ -134,12 +134,13 @@ func (a *app) openStores(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.mail, a.intel, a.alerts = outputs.NewMail(a.db, box, outputs.MailOptions{}), intel.New(a.db, box, a.bus, a.log, intel.Options{}), alerts.New(a.db)
+	a.jobs = jobs.NewQueue(a.db, a.bus, a.log, jobs.QueueOptions{})
+	a.mail, a.alerts = outputs.NewMail(a.db, box, outputs.MailOptions{}), alerts.New(a.db)
+	a.intel = intel.New(a.db, box, a.bus, a.log, intel.Options{Jobs: a.jobs})
 	a.accounts = accounts.New(a.db, accounts.Options{})
 	a.hosts = hosts.New(a.db, a.bus, a.log, hosts.Options{})
 	a.schedule = schedule.New(a.db, a.bus, a.log, schedule.Options{SignatureURLs: a.signatureURLs()})
 	a.results = results.New(a.db, a.bus, a.log, a.resultsOptions())
-	a.jobs = jobs.NewQueue(a.db, a.bus, a.log, jobs.QueueOptions{})
 	a.distributed = distributed.New(a.db, a.hosts, a.bus, a.log, distributed.Options{})
 	a.carves = carves.New(a.db, filepath.Join(a.cfg.Data, "carves"), a.log, carves.Options{MaxSize: a.cfg.MaxCarveSize})
 	a.detect = detect.New(a.db, a.bus, a.log, detect.Options{})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"muster/server/database"
+	"muster/server/intel"
 	"muster/server/jobs"
 	"muster/server/pipeline"
 	"muster/server/results"
@@ -28,6 +29,8 @@ func (a *app) openDetection() {
 		Raiser: raiser, Hosts: a.hosts, Results: a.results, Detect: a.detect, Intel: a.intel, Tables: a.schedule.Tables, Log: a.log,
 	}
 	a.jobs.Handle(jobs.Worker{Kind: pipeline.ReplayJob, Run: a.detection.Replay, Timeout: 10 * time.Minute})
+	retro := &pipeline.Retro{Raiser: raiser, Hosts: a.hosts, Results: a.results, Intel: a.intel, Log: a.log}
+	a.jobs.Handle(jobs.Worker{Kind: intel.RetroJob, Run: retro.Work, Timeout: 2 * time.Hour})
 	if a.cfg.Program != "" {
 		a.scans = &pipeline.CarveScans{
 			Raiser: raiser, Carves: a.carves, YARA: a.yara, Scan: yara.ScanApart(a.cfg.Program, cmdYARA, "--scan"), Log: a.log,

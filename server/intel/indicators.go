@@ -223,3 +223,13 @@ func names(types []indicator.Type) string {
 	}
 	return strings.Join(texts, ", ")
 }
+
+// Key names what is looked for, whoever looks for it: the type and the value.
+func (i Indicator) Key() string { return string(i.Type) + ":" + i.Value }
+
+// Broad says whether the indicator is more than a value: a network, or a domain name,
+// which is all the names below it as well. An index of values does not know these.
+func (i Indicator) Broad() bool {
+	_, network := indicator.Network(i.Value)
+	return i.Type == Domain || i.Type == Address && network
+}

@@ -3,7 +3,7 @@
 // names and addresses.
 //
 // It writes the tables indicators and verdicts and the settings indicators,
-// intel_keys (with every key sealed) and intel_services. It does not know where rows
+// intel_retro, intel_keys (with every key sealed) and intel_services. It does not know where rows
 // come from, nor what becomes of what it finds.
 package intel
 
@@ -16,6 +16,7 @@ import (
 
 	"muster/server/bus"
 	"muster/server/database"
+	"muster/server/jobs"
 	"muster/server/seal"
 )
 
@@ -31,6 +32,11 @@ type Options struct {
 	Late int
 	// Most is how many indicators may be stored (2,000,000).
 	Most int
+	// Jobs, unless it is nil, gets a job of the kind RetroJob when indicators are added,
+	// in their transaction, to be done RetroAfter (20 s) later: when every replica knows
+	// them, so that between what is past and what is yet to come nothing is left out.
+	Jobs       *jobs.Queue
+	RetroAfter time.Duration
 }
 
 // Store keeps indicators and the keys and verdicts of services. It is safe for
@@ -60,6 +66,9 @@ func New(db *database.DB, box *seal.Box, hints bus.Bus, log *slog.Logger, o Opti
 	}
 	if o.Most <= 0 {
 		o.Most = 2_000_000
+	}
+	if o.RetroAfter <= 0 {
+		o.RetroAfter = 20 * time.Second
 	}
 	s := &Store{db: db, box: box, bus: hints, log: log, o: o, memory: &memory{}, current: &atomic.Pointer[set]{}, checks: &sync.Pool{New: func() any { return newCheck(o.Now) }}}
 	s.current.Store(&set{base: &tables{}, late: &tables{}})

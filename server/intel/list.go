@@ -25,6 +25,7 @@ type row struct {
 	Confidence                              int
 	Description                             string
 	CreatedAt, UpdatedAt, ExpiresAt         int64
+	Changed, Known                          int64 // where they are asked for
 }
 
 const rowFields = "id, type, value, threat_name, severity, feed, confidence, description, created_at, updated_at, expires_at"

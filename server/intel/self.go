@@ -39,7 +39,10 @@ func (s *Store) SetSelf(ctx context.Context, all []NewIndicator) (Replaced, erro
 		if done.Added, done.Changed, err = w.counts(ctx); err != nil {
 			return err
 		}
-		return w.room(ctx)
+		if _, err := w.stored(ctx); err != nil {
+			return err
+		}
+		return w.retro(ctx, done.Added)
 	})
 	if err != nil {
 		return Replaced{}, database.Fault(err)

@@ -134,16 +134,17 @@ func (w *write) stale(ctx context.Context, after int64, some int) (next int64, d
 	return found.Last, int(done.RowsAffected), done.Error
 }
 
-// room says whether no more are stored than may be.
-func (w *write) room(ctx context.Context) error {
-	var count int
-	if err := w.tx.Read(ctx).Raw("SELECT count(*) FROM indicators WHERE deleted = 0").Scan(&count).Error; err != nil {
-		return err
+// stored is how many indicators there are.
+func (w *write) stored(ctx context.Context) (count int, err error) {
+	err = w.tx.Read(ctx).Raw("SELECT count(*) FROM indicators WHERE deleted = 0").Scan(&count).Error
+	if err == nil && count > w.s.o.Most {
+		err = tooMany(w.s.o.Most)
 	}
-	if count > w.s.o.Most {
-		return fault.New(fault.Unprocessable, "There would be more than %d indicators; delete a feed first", w.s.o.Most)
-	}
-	return nil
+	return count, err
+}
+
+func tooMany(most int) error {
+	return fault.New(fault.Unprocessable, "There would be more than %d indicators; delete a feed first", most)
 }
 
 // items checks indicators and brings them into the form in which they are stored, each

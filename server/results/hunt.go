@@ -37,6 +37,9 @@ type Hunt struct {
 	HostID   int64                   // 0: of all hosts
 	Name     string                  // of the query; empty: of all
 	Visible  func(hostID int64) bool // which hosts count; nil: all
+	// Budget is how long it may take, once it is its turn: Options.SearchBudget unless
+	// it is set.
+	Budget time.Duration
 }
 
 // shows says whether rows of the host and query are asked for.
@@ -113,9 +116,12 @@ func (s *Store) hunt(ctx context.Context, h Hunt, found func(stretch, []hit)) (R
 		return Reach{}, err
 	}
 	defer leave()
-	now := s.o.Now()
+	now, budget := s.o.Now(), s.o.SearchBudget
+	if h.Budget > 0 {
+		budget = h.Budget
+	}
 	c := &chase{
-		s: s, columns: columns, values: map[string]bool{}, found: found, until: time.Now().Add(s.o.SearchBudget),
+		s: s, columns: columns, values: map[string]bool{}, found: found, until: time.Now().Add(budget),
 		within: stretch{database.Micros(h.From), math.MaxInt64}, soon: database.Micros(now.Add(ahead)),
 	}
 	if !h.To.IsZero() {
