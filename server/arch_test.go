@@ -74,6 +74,8 @@ var rations = []struct {
 	{"github.com/FastFilter/xorfilter", "sieves belong to the index of what was observed", only("server/results")},
 	{"github.com/gaissmai/bart", "networks are looked up where much is matched at once", only("server/intel", "server/matcher")},
 	{"github.com/wneessen/go-mail", "mail leaves through outputs", only("server/outputs")},
+	{"github.com/twmb/franz-go", "logs are forwarded by outputs", only("server/outputs")},
+	{"github.com/minio/minio-go", "logs are forwarded by outputs", only("server/outputs")},
 	{"github.com/santhosh-tekuri/jsonschema", "answers are checked in tests", func(_ string, test bool) bool { return test }},
 	{"github.com/gin-gonic/", "net/http routes by method and pattern", only()},
 }

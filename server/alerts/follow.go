@@ -13,7 +13,8 @@ type Followed struct {
 	// Next is where to go on: every alert up to this id is in Alerts, was followed
 	// before, or will never be there.
 	Next int64
-	More bool // there are more already
+	// More: there are more already. Full: it was the limits that ended it.
+	More, Full bool
 	// Missed is how many ids have no alert any more, or never had one.
 	Missed int64
 }
@@ -42,7 +43,7 @@ func (s *Store) Follow(ctx context.Context, after int64, most, bytes int) (Follo
 		found.Alerts = append(found.Alerts, row.alert())
 		size += len(row.Message) + len(row.Why) + len(row.SourceData)
 	}
-	if len(rows) > 0 && (len(rows) >= most || size >= bytes) {
+	if found.Full = len(rows) > 0 && (len(rows) >= most || size >= bytes); found.Full {
 		found.Next = rows[len(rows)-1].ID
 	}
 	found.More, found.Missed = found.Next < newest, found.Next-after-int64(len(rows))

@@ -18,8 +18,8 @@ type Followed[R any] struct {
 	// will never be there.
 	Next Place
 	// More is true when there is more already: rows that did not fit, or that wait for
-	// a transaction to end.
-	More bool
+	// a transaction to end. Full is true when it was the limits that ended it.
+	More, Full bool
 	// Missed is how many ids went by whose rows retention took before they were
 	// followed. Ids that never became rows count too, if they lie among them.
 	Missed int64
@@ -134,7 +134,7 @@ func follow[R any](ctx context.Context, s *Store, log followed[R], after Place, 
 	if err != nil {
 		return Followed[R]{}, slowly(err)
 	}
-	found := Followed[R]{Rows: part.rows, Next: part.next, More: part.next.ID < newest}
+	found := Followed[R]{Rows: part.rows, Next: part.next, More: part.next.ID < newest, Full: part.full}
 	if found.Next.At.IsZero() {
 		found.Next.At = after.At
 	}
@@ -147,6 +147,7 @@ type took[R any] struct {
 	rows  []R
 	first int64 // id of the first row, or the one after next if there is none
 	next  Place
+	full  bool // the limits were reached
 }
 
 // aside is how far the times of arrival of neighbours in the log may lie apart without
@@ -174,7 +175,7 @@ func (log followed[R]) read(ctx context.Context, s *Store, after Place, upTo int
 			return err
 		})
 	})
-	if len(found.rows) < most.Rows && bytes < most.Bytes {
+	if found.full = len(found.rows) >= most.Rows || bytes >= most.Bytes; !found.full {
 		found.next.ID = upTo
 	}
 	if len(found.rows) == 0 {

@@ -48,20 +48,21 @@ func TestFollowing(t *testing.T) {
 			ids   []int64
 			upTo  int64
 			more  bool
+			full  bool
 		}{
-			"everything":                          {0, plenty, []int64{1, 2, 3, 4, 5}, 5, false},
-			"what comes after an id":              {3, plenty, []int64{4, 5}, 5, false},
-			"nothing after the last":              {5, plenty, []int64{}, 5, false},
-			"no more rows than asked for":         {0, FollowLimit{Rows: 2, Bytes: 1 << 20}, []int64{1, 2}, 2, true},
-			"the very rows there are":             {3, FollowLimit{Rows: 2, Bytes: 1 << 20}, []int64{4, 5}, 5, false},
-			"the row that goes beyond the bytes":  {0, FollowLimit{Rows: 9, Bytes: size + 1}, []int64{1, 2}, 2, true},
-			"bytes that end with a row":           {0, FollowLimit{Rows: 9, Bytes: 2 * size}, []int64{1, 2}, 2, true},
-			"one row at least":                    {0, FollowLimit{Rows: 9, Bytes: 1}, []int64{1}, 1, true},
-			"an id that is not there yet is kept": {9, plenty, []int64{}, 9, false},
+			"everything":                          {0, plenty, []int64{1, 2, 3, 4, 5}, 5, false, false},
+			"what comes after an id":              {3, plenty, []int64{4, 5}, 5, false, false},
+			"nothing after the last":              {5, plenty, []int64{}, 5, false, false},
+			"no more rows than asked for":         {0, FollowLimit{Rows: 2, Bytes: 1 << 20}, []int64{1, 2}, 2, true, true},
+			"the very rows there are":             {3, FollowLimit{Rows: 2, Bytes: 1 << 20}, []int64{4, 5}, 5, false, true},
+			"the row that goes beyond the bytes":  {0, FollowLimit{Rows: 9, Bytes: size + 1}, []int64{1, 2}, 2, true, true},
+			"bytes that end with a row":           {0, FollowLimit{Rows: 9, Bytes: 2 * size}, []int64{1, 2}, 2, true, true},
+			"one row at least":                    {0, FollowLimit{Rows: 9, Bytes: 1}, []int64{1}, 1, true, true},
+			"an id that is not there yet is kept": {9, plenty, []int64{}, 9, false, false},
 		} {
 			t.Run(sentence, func(t *testing.T) {
 				got := mustFollow(t, s, c.after, c.most)
-				if !slices.Equal(rowIDs(got.Rows), c.ids) || got.Next.ID != c.upTo || got.More != c.more || got.Missed != 0 {
+				if !slices.Equal(rowIDs(got.Rows), c.ids) || got.Next.ID != c.upTo || got.More != c.more || got.Full != c.full || got.Missed != 0 {
 					t.Errorf("%v up to %d, more %v, missed %d", rowIDs(got.Rows), got.Next.ID, got.More, got.Missed)
 				}
 			})
