@@ -14,11 +14,11 @@ type flatLine map[string]any
 // espLine has what every line of that form says.
 func espLine(kind string, h *hosts.Host, at, created time.Time) flatLine {
 	flat := flatLine{
-		"@version": 1, "@host_identifier": hostKey(h), "@timestamp": stamp(at), "log_type": kind, "created": stamp(created),
+		"@version": 1, "@host_identifier": hostKey(h), "@timestamp": lineTime(at), "log_type": kind, "created": lineTime(created),
 		"platform": h.Platform, "is_active": h.State == hosts.Active, "last_ip": h.LastIP, "computername": h.DisplayName(), "last_checkin": nil,
 	}
 	if !h.LastCheckin.IsZero() {
-		flat["last_checkin"] = stamp(h.LastCheckin)
+		flat["last_checkin"] = lineTime(h.LastCheckin)
 	}
 	var system struct{ Name, Version string }
 	var machine struct {

@@ -11,15 +11,15 @@ import (
 	"muster/server/results"
 )
 
-// hostLine is a host in a line of ours. Of one that was deleted the id is left.
-type hostLine struct {
+// lineHost is a host in a line of ours. Of one that was deleted the id is left.
+type lineHost struct {
 	ID         int64  `json:"id"`
 	Identifier string `json:"identifier"`
 	Name       string `json:"name"`
 	Platform   string `json:"platform"`
 }
 
-func hostOf(h *hosts.Host) hostLine { return hostLine{h.ID, h.Identifier, h.DisplayName(), h.Platform} }
+func hostOf(h *hosts.Host) lineHost { return lineHost{h.ID, h.Identifier, h.DisplayName(), h.Platform} }
 
 // hostKey is what tells hosts apart at a receiver.
 func hostKey(h *hosts.Host) string {
@@ -49,14 +49,14 @@ func resultLine(r results.Row, h *hosts.Host, f Format, whole bool) ([]byte, err
 	return encoded(struct {
 		Stream      Stream   `json:"stream"`
 		ID          int64    `json:"id"`
-		Host        hostLine `json:"host"`
+		Host        lineHost `json:"host"`
 		Name        string   `json:"name"`
 		Action      string   `json:"action"`
 		Columns     any      `json:"columns"`
 		Decorations any      `json:"decorations"`
 		UnixTime    int64    `json:"unix_time"`
 		ReceivedAt  string   `json:"received_at"`
-	}{StreamResults, r.ID, hostOf(h), r.Name, r.Action, kept(r.Columns, whole), kept(r.Decorations, whole), r.Time.Unix(), stamp(r.ReceivedAt)})
+	}{StreamResults, r.ID, hostOf(h), r.Name, r.Action, kept(r.Columns, whole), kept(r.Decorations, whole), r.Time.Unix(), lineTime(r.ReceivedAt)})
 }
 
 // statusLine is a status message of an agent.
@@ -73,7 +73,7 @@ func statusLine(s results.HostStatus, h *hosts.Host, f Format, whole bool) ([]by
 	return encoded(struct {
 		Stream      Stream   `json:"stream"`
 		ID          int64    `json:"id"`
-		Host        hostLine `json:"host"`
+		Host        lineHost `json:"host"`
 		Severity    int64    `json:"severity"`
 		Message     any      `json:"message"`
 		Filename    string   `json:"filename"`
@@ -82,7 +82,7 @@ func statusLine(s results.HostStatus, h *hosts.Host, f Format, whole bool) ([]by
 		Decorations any      `json:"decorations"`
 		UnixTime    int64    `json:"unix_time"`
 		ReceivedAt  string   `json:"received_at"`
-	}{StreamStatus, s.ID, hostOf(h), s.Severity, message, s.Filename, s.Line, s.Version, kept(s.Decorations, whole), s.Time.Unix(), stamp(s.ReceivedAt)})
+	}{StreamStatus, s.ID, hostOf(h), s.Severity, message, s.Filename, s.Line, s.Version, kept(s.Decorations, whole), s.Time.Unix(), lineTime(s.ReceivedAt)})
 }
 
 // alertLine is an alert, as it is when it is forwarded.
@@ -105,7 +105,7 @@ func alertLine(a alerts.Alert, h *hosts.Host, f Format, whole bool) ([]byte, err
 	return encoded(struct {
 		Stream       Stream        `json:"stream"`
 		ID           int64         `json:"id"`
-		Host         hostLine      `json:"host"`
+		Host         lineHost      `json:"host"`
 		Name         string        `json:"name"`
 		Severity     string        `json:"severity"`
 		Source       alerts.Source `json:"source"`
@@ -124,7 +124,7 @@ func alertLine(a alerts.Alert, h *hosts.Host, f Format, whole bool) ([]byte, err
 		UnixTime     int64         `json:"unix_time"`
 		CreatedAt    string        `json:"created_at"`
 	}{StreamAlerts, a.ID, hostOf(h), a.Name, a.Severity, a.Source, a.RuleID, a.TechniqueIDs, a.Tactics, a.Status, a.EventCount, a.Retro,
-		a.QueryName, a.Action, kept(a.Columns, whole), kept(a.Why, whole), kept(a.SourceData, whole), a.ResultID, unix, stamp(a.Created)})
+		a.QueryName, a.Action, kept(a.Columns, whole), kept(a.Why, whole), kept(a.SourceData, whole), a.ResultID, unix, lineTime(a.Created)})
 }
 
 // testLine says that a destination works.
@@ -134,7 +134,7 @@ func testLine(d Destination, at time.Time) ([]byte, error) {
 		Destination string `json:"destination"`
 		Message     string `json:"message"`
 		CreatedAt   string `json:"created_at"`
-	}{streamTest, d.Name, "This line was sent to test the destination.", stamp(at)})
+	}{streamTest, d.Name, "This line was sent to test the destination.", lineTime(at)})
 }
 
 // kept is stored JSON as it stands in a line: null where there is none, and as a text
@@ -151,7 +151,7 @@ func kept(raw json.RawMessage, whole bool) any {
 	return raw
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+func lineTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
 func encoded(value any) ([]byte, error) {
 	var text bytes.Buffer

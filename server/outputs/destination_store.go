@@ -325,10 +325,3 @@ func soundDestinationName(name string) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(" ._-", r)
 	})
 }
-
-func flag(on bool) int64 {
-	if on {
-		return 1
-	}
-	return 0
-}

@@ -1,13 +1,15 @@
-// Package outputs is what leaves the server on its own account: mail, and alerts to
-// whomever rules name.
+// Package outputs is what leaves the server on its own account: mail, alerts to
+// whomever rules name, and logs to destinations.
 //
-// It writes the tables alerters and alerter_digests, and one row of the table
-// settings: email. Passwords, keys and addresses that hold tokens are sealed.
+// It writes the tables alerters, alerter_digests, destinations and
+// destination_cursors, and one row of the table settings: email. Passwords, keys and
+// addresses that hold tokens are sealed.
 //
 // Mail sends when it is asked to and tries once: who must not lose a mail asks
 // again. Alerters do so by jobs (see Alerters.Worker). A file for each kind of
 // alerter says what it sends; it knows nothing of the others, of rules, or of
-// who reads it.
+// who reads it. Destinations follow the logs by themselves (see Destinations.Run),
+// each kind in a file of its own as well.
 package outputs
 
 import (
