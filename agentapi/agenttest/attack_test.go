@@ -15,31 +15,32 @@ import (
 	"muster/packs"
 	"muster/rules"
 	"muster/server/condition"
+	"muster/server/matcher"
 	"muster/server/osquery"
 	"muster/server/sigma"
 )
 
-// detector evaluates the rules that ship, one after the other.
+// detector is the rules that ship, compiled as the server does.
 type detector struct {
-	names []string
-	rules []sigma.Rule
-	trees [][]*condition.Tree // by rule and variant
+	names   []string // by number of the program's rule
+	program *matcher.Program
 }
 
 func newDetector(t *testing.T) *detector {
 	t.Helper()
 	d := &detector{}
+	var compiled []matcher.Rule
 	for _, r := range rules.All() {
 		results, err := sigma.Translate([]byte(r.Text), sigma.DefaultMapping())
 		must(t, err)
-		var trees []*condition.Tree
 		for _, v := range results[0].Rule.Variants {
 			tree, err := condition.Parse(v.Conditions, sigma.ConditionOptions())
 			must(t, err)
-			trees = append(trees, tree)
+			d.names = append(d.names, r.Platform+"/"+r.Name)
+			compiled = append(compiled, matcher.Rule{Tree: tree, Tables: v.Tables, Platforms: v.Platforms})
 		}
-		d.names, d.rules, d.trees = append(d.names, r.Platform+"/"+r.Name), append(d.rules, results[0].Rule), append(d.trees, trees)
 	}
+	d.program = matcher.Compile(compiled)
 	return d
 }
 
@@ -57,13 +58,11 @@ func (d *detector) found(t *testing.T, platform Platform, events []event) []stri
 	for _, e := range events {
 		row := condition.Object{Own: map[string]string{"query_name": e.Name, "action": e.Action}}
 		must(t, row.Load(string(e.Columns)))
-		for i, rule := range d.rules {
-			for j, v := range rule.Variants {
-				about := slices.ContainsFunc(v.Tables, func(table string) bool { return slices.Contains(e.tables, table) })
-				if about && slices.Contains(v.Platforms, string(platform)) && d.trees[i][j].Match(&row) {
-					names[d.names[i]] = true
-				}
-			}
+		failures := d.program.Match(matcher.Event{Tables: e.tables, Platform: string(platform), Row: &row}, func(rule int) {
+			names[d.names[rule]] = true
+		})
+		if len(failures) > 0 {
+			t.Errorf("%s: %v", e.Name, failures)
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
