@@ -14,6 +14,7 @@ import (
 
 	"muster/agentapi"
 	"muster/certs"
+	"muster/rules"
 	"muster/server/accounts"
 	"muster/server/alerts"
 	"muster/server/bus"
@@ -143,7 +144,11 @@ func (a *app) openStores(ctx context.Context) error {
 	a.results = results.New(a.db, a.bus, a.log, a.resultsOptions())
 	a.distributed = distributed.New(a.db, a.hosts, a.bus, a.log, distributed.Options{})
 	a.carves = carves.New(a.db, filepath.Join(a.cfg.Data, "carves"), a.log, carves.Options{MaxSize: a.cfg.MaxCarveSize})
-	a.detect = detect.New(a.db, a.bus, a.log, detect.Options{})
+	mapping, err := sigmaMapping(a.cfg.SigmaMapping)
+	if err != nil {
+		return err
+	}
+	a.detect = detect.New(a.db, a.bus, a.log, detect.Options{Shipped: rules.Files, Mapping: mapping})
 	a.yara = yara.New(a.db, a.bus, a.log, a.yaraOptions())
 	a.openDetection()
 	a.pipeline = &pipeline.Pipeline{Hosts: a.hosts, Results: a.results, Distributed: a.distributed, Carves: a.carves, Detection: a.detection, Log: a.log}

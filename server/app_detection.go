@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"time"
 
 	"muster/server/database"
@@ -9,6 +11,7 @@ import (
 	"muster/server/jobs"
 	"muster/server/pipeline"
 	"muster/server/results"
+	"muster/server/sigma"
 	"muster/yara"
 )
 
@@ -20,6 +23,22 @@ func (a *app) resultsOptions() results.Options {
 		},
 		FoundCommitted: func() { a.detection.Committed() },
 	}
+}
+
+// sigmaMapping reads a mapping of an operator's own; nil: there is none.
+func sigmaMapping(file string) (*sigma.Mapping, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // the store takes the mapping that ships
+	}
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	if err != nil {
+		return nil, fmt.Errorf("sigma_mapping: %w", err)
+	}
+	mapping, err := sigma.ParseMapping(text)
+	if err != nil {
+		return nil, fmt.Errorf("sigma_mapping: %s: %w", file, err)
+	}
+	return mapping, nil
 }
 
 // openDetection puts together what looks at reports and raises alerts.

@@ -17,6 +17,7 @@ import (
 type Config struct {
 	File, Data, DatabaseURL string
 	Downloads               string // a folder; derived from Data where it is not set
+	SigmaMapping            string // a file; empty: the mapping that ships
 
 	Listen, AgentListen, MetricsListen string
 	TrustedProxies                     httpkit.Proxies

@@ -30,6 +30,7 @@ type endpoint struct {
 	planned      bool // not served yet
 	rehearsed    bool // takes dry_run, which has an answer of its own
 	acts         bool // changes something, and refuses dry_run
+	tries        bool // changes something, and takes dry_run without another answer
 }
 
 // section is a part of the API's document with its routes, which stand in the
@@ -95,6 +96,14 @@ func actUpTo[Req, Resp any](a *api, limit int64, fn func(context.Context, Req) (
 	door.BodyLimit, door.Refuse = limit, map[string]string{"dry_run": "There is no dry run of this; nothing was changed"}
 	e := handleWith(&door, fn)
 	e.acts = true
+	return e
+}
+
+// tryUpTo is handle for what changes something and does its own dry run, for
+// requests up to limit bytes.
+func tryUpTo[Req, Resp any](a *api, limit int64, fn func(context.Context, Req) (Resp, error)) endpoint {
+	e := handleUpTo(a, limit, fn)
+	e.tries = true
 	return e
 }
 

@@ -23,6 +23,8 @@ func (a *api) ruleRoutes() []route {
 		{"GET", "/rules/{rule_id}/counters", in, handle(a, a.viewCounters), "View what a rule did so far"},
 		{"GET", "/rules/{rule_id}/exceptions", in, handle(a, a.listRuleExceptions), "View what a rule does not alert on"},
 		{"POST", "/rules/{rule_id}/exceptions", in, act(a, a.addRuleException), "Add an exception to a rule"},
+		{"GET", "/rules/{rule_id}/source", in, handle(a, a.viewSource), "View the Sigma text of a rule"},
+		{"POST", "/rules/sigma/import", in, tryUpTo(a, sigmaUpload, a.importRules), "Import Sigma rules"},
 		{"GET", "/exceptions", in, handle(a, a.listExceptions), "View what no rule alerts on"},
 		{"POST", "/exceptions", in, act(a, a.addException), "Add an exception to every rule"},
 		{"DELETE", "/exceptions/{exception_id}", in, act(a, a.deleteException), "Delete an exception"},
@@ -54,6 +56,7 @@ type ruleView struct {
 	Tables       []string        `json:"tables"`    // that it looks at; none: any
 	Platforms    []string        `json:"platforms"` // none: any
 	Problem      *string         `json:"problem"`   // why it cannot be evaluated
+	Warnings     []string        `json:"warnings"`  // what a Sigma rule leaves out for lack of columns
 }
 
 // The formats of rules.
@@ -67,7 +70,7 @@ func viewRule(r detect.Rule) ruleView {
 		ID: r.ID, Alerters: list(r.Alerters), Conditions: orObject(r.Conditions), Description: r.Description, Name: r.Name, Severity: r.Severity,
 		Status: r.Status, UpdatedAt: iso(r.Updated), Type: r.Type, Tactics: list(r.Tactics), TechniqueID: strings.Join(r.TechniqueIDs, ", "),
 		CreatedAt: iso(r.Created), Username: orNull(r.Username), ReconQueries: orObject(r.ReconQueries), Format: formatESP, SigmaID: orNull(r.SigmaID),
-		Shipped: r.Shipped != "", Tables: list(r.Tables), Platforms: list(r.Platforms), Problem: orNull(r.Problem),
+		Shipped: r.Shipped != "", Tables: list(r.Tables), Platforms: list(r.Platforms), Problem: orNull(r.Problem), Warnings: list(r.Warnings),
 	}
 	if r.Source != "" {
 		view.Format = formatSigma

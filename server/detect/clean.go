@@ -10,6 +10,7 @@ import (
 	"muster/server/attack"
 	"muster/server/condition"
 	"muster/server/fault"
+	"muster/server/sigma"
 )
 
 // Bounds of a rule.
@@ -21,11 +22,6 @@ const (
 	maxWord        = 255
 	maxDocument    = 1 << 20 // conditions, recon queries, Sigma text
 )
-
-// ownFields are the names that stand in conditions for the row itself: the name of
-// the query, what happened to the row, the agent's time in seconds since 1970, and
-// the host's identifier.
-var ownFields = []string{"query_name", "action", "timestamp", "host_identifier"}
 
 // clean brings a rule into the form in which it is stored, or says what is wrong
 // with it. Faults: Invalid and Unprocessable.
@@ -158,7 +154,7 @@ func parseConditions(document json.RawMessage) (*condition.Tree, error) {
 	if err := decoder.Decode(&object); err != nil || object == nil {
 		return nil, fault.New(fault.Invalid, "conditions must be a JSON object")
 	}
-	return condition.Parse(object, condition.Options{Own: ownFields, Bounds: condition.Rules})
+	return condition.Parse(object, sigma.ConditionOptions())
 }
 
 // canonical is a JSON object in one of its many forms; anything else as it is.

@@ -16,6 +16,7 @@ import (
 
 	"muster/server/bus"
 	"muster/server/database"
+	"muster/server/sigma"
 )
 
 // topic is the hint that rules or exceptions changed.
@@ -31,6 +32,8 @@ type Options struct {
 	Flush time.Duration
 	// Budget is how long one row may take to evaluate, unless it says otherwise: 250 ms.
 	Budget time.Duration
+	// Mapping says which tables and columns Sigma rules are about; nil: ours.
+	Mapping *sigma.Mapping
 	// Shipped are the rules that come with the server, as Sigma files; nil: none.
 	Shipped fs.FS
 }
@@ -59,6 +62,9 @@ func New(db *database.DB, hints bus.Bus, log *slog.Logger, o Options) *Store {
 		if *value <= 0 {
 			*value = fallback
 		}
+	}
+	if o.Mapping == nil {
+		o.Mapping = sigma.DefaultMapping()
 	}
 	return &Store{db: db, bus: hints, log: log, o: o}
 }

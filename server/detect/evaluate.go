@@ -16,7 +16,7 @@ import (
 type Event struct {
 	HostID         int64
 	HostIdentifier string
-	Platform       string // linux, darwin, windows, freebsd
+	Platform       string // as the host says, such as ubuntu
 	Query, Action  string
 	UnixTime       int64    // seconds, on the agent's clock
 	Tables         []string // of osquery, that the query reads
@@ -94,6 +94,7 @@ func (r *run) begin(s *Store, now *snapshot, e Event, began time.Time) {
 	if e.Within <= 0 {
 		e.Within = s.o.Budget
 	}
+	e.Platform = family(e.Platform)
 	r.s, r.snapshot, r.event, r.deadline = s, now, e, began.Add(e.Within)
 	r.own["query_name"], r.own["action"], r.own["host_identifier"] = e.Query, e.Action, e.HostIdentifier
 	r.own["timestamp"] = strconv.FormatInt(e.UnixTime, 10)
@@ -113,14 +114,9 @@ func (r *run) late() bool {
 
 // found notes a variant that matched in time.
 func (r *run) found(variant int) {
-	if r.timeUp {
-		return
+	if !r.timeUp {
+		r.hits = append(r.hits, variant)
 	}
-	v := &r.snapshot.program.variants[variant]
-	if v.happened && r.event.Action == "removed" {
-		return
-	}
-	r.hits = append(r.hits, variant)
 }
 
 func (r *run) complete() bool { return !r.timeUp && !r.failed }

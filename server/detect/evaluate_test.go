@@ -32,15 +32,12 @@ func TestARowMeetsRules(t *testing.T) {
 			t.Errorf("before it was compiled: %q", got)
 		}
 		ok(t, s.Refresh(t.Context()))
-		sorted := func(text string) string {
-			return strings.Join(sortedWords(text), " ")
-		}
-		if got := sorted(names(t, s, event(t, `{"path":"/bin/sh"}`))); got != "host not-bash query shell time" {
+		if got := strings.Join(sortedWords(names(t, s, event(t, `{"path":"/bin/sh"}`))), " "); got != "host not-bash query shell time" {
 			t.Errorf("%q", got)
 		}
 		e := event(t, `{"path":"/bin/bash"}`)
 		e.Action, e.Query, e.HostIdentifier, e.UnixTime = "removed", "other", "web-2", 5
-		if got := sorted(names(t, s, e)); got != "removed" {
+		if got := strings.Join(sortedWords(names(t, s, e)), " "); got != "removed" {
 			t.Errorf("%q", got)
 		}
 		_, _, err = s.Update(t.Context(), quiet.ID, func(r *Rule) error { r.Status = Active; r.Severity = Critical; return nil })

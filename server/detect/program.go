@@ -44,3 +44,12 @@ func (v *variant) concerns(e Event) bool {
 	}
 	return len(v.tables) == 0 || slices.ContainsFunc(e.Tables, func(table string) bool { return slices.Contains(v.tables, table) })
 }
+
+// family is the platform in the words of rules: whatever is no other is a Linux.
+func family(platform string) string {
+	switch platform {
+	case "windows", "darwin", "freebsd":
+		return platform
+	}
+	return "linux"
+}

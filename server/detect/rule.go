@@ -45,6 +45,7 @@ type Rule struct {
 
 	Tables, Platforms []string // that it looks at; none: any
 	Problem           string   // why it cannot be evaluated, or ""
+	Warnings          []string // what it leaves out for lack of columns, when it came as Sigma
 
 	shippedSHA256 string // of the text of Shipped that was installed
 }

@@ -128,8 +128,9 @@ func running(t *testing.T, s *Store) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-func sortedWords(text string) []string {
-	words := strings.Fields(text)
-	slices.Sort(words)
-	return words
+func sortedWords(text string) []string { return sorted(strings.Fields(text)) }
+
+func sorted(texts []string) []string {
+	slices.Sort(texts)
+	return texts
 }

@@ -110,7 +110,7 @@ func (s *Store) describe(r *Rule) {
 		return
 	}
 	known := now.rules[r.ID]
-	r.Tables, r.Platforms, r.Problem = known.Tables, known.Platforms, known.Problem
+	r.Tables, r.Platforms, r.Problem, r.Warnings = known.Tables, known.Platforms, known.Problem, known.Warnings
 	if r.Source != "" {
 		r.Conditions = known.Conditions
 	}

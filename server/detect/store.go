@@ -26,10 +26,13 @@ func (s *Store) Add(ctx context.Context, r Rule) (Rule, error) {
 	r.Created = s.o.Now()
 	r.Updated = r.Created
 	err := s.db.Tx(ctx, func(tx *database.DB) error {
-		if err := insert(ctx, tx, &r); err != nil {
+		if err := tx.Lock(ctx, rulesLock); err != nil {
 			return err
 		}
-		return bound(ctx, tx)
+		if free, err := room(ctx, tx); err != nil || free <= 0 {
+			return orFull(err)
+		}
+		return insert(ctx, tx, &r)
 	})
 	if err != nil {
 		return Rule{}, err
@@ -39,19 +42,18 @@ func (s *Store) Add(ctx context.Context, r Rule) (Rule, error) {
 	return r, nil
 }
 
-// bound refuses more rules than are kept in memory.
-func bound(ctx context.Context, tx *database.DB) error {
-	if err := tx.Lock(ctx, rulesLock); err != nil {
-		return err
-	}
+// room is how many more rules there may be.
+func room(ctx context.Context, tx *database.DB) (free int64, err error) {
 	var count int64
-	if err := tx.Read(ctx).Raw("SELECT count(*) FROM rules").Scan(&count).Error; err != nil {
-		return database.Fault(err)
-	}
-	if count > maxRules {
+	err = tx.Read(ctx).Raw("SELECT count(*) FROM rules").Scan(&count).Error
+	return maxRules - count, database.Fault(err)
+}
+
+func orFull(err error) error {
+	if err == nil {
 		return fault.New(fault.Unprocessable, "There are %d rules already, which is all there may be", maxRules)
 	}
-	return nil
+	return err
 }
 
 // Update lets edit change a rule, and returns it as it was and as it is. A rule that
@@ -84,7 +86,7 @@ func (s *Store) Update(ctx context.Context, id int64, edit func(*Rule) error) (b
 		return Rule{}, Rule{}, err
 	}
 	s.changed()
-	after.Tables, after.Platforms, after.Problem = nil, nil, ""
+	after.Tables, after.Platforms, after.Problem, after.Warnings = nil, nil, "", nil
 	s.readable(&after)
 	return before, after, nil
 }

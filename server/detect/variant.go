@@ -9,14 +9,14 @@ import (
 type variant struct {
 	tree              *condition.Tree
 	tables, platforms []string // none: any
-	// happened leaves out rows that are gone: Sigma rules are about what is there
-	// or what was done, not about its end.
-	happened bool
 }
 
 // readable fills in what follows from a rule's text: what it looks at, its
 // conditions when it came as Sigma, and its problem when it cannot be evaluated.
 func (s *Store) readable(r *Rule) []variant {
+	if r.Source != "" {
+		return s.readSigma(r)
+	}
 	tree, err := parseConditions(r.Conditions)
 	if err != nil {
 		r.Problem = err.Error()

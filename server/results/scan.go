@@ -37,7 +37,8 @@ type span struct {
 // budget of a search. The first span is always looked at. Spans grow and shrink
 // so that each takes a fraction of a second. What visit returns errSlow or
 // errFull for is visited again in smaller spans; so visit must change nothing
-// before it knows that it succeeds.
+// before it knows that it succeeds. After another error, reach is what was looked at
+// before it.
 func (s *Store) scan(ctx context.Context, sc scope, visit func(context.Context, span) error) (Reach, error) {
 	began, rows, reach := time.Now(), s.o.SearchRows, Reach{}
 	for at := sc.high; ; {
@@ -53,7 +54,7 @@ func (s *Store) scan(ctx context.Context, sc scope, visit func(context.Context, 
 				return reach, nil
 			}
 		case err != nil:
-			return Reach{}, err
+			return reach, err
 		default:
 			reach.add(sc, w)
 			if w.last {

@@ -24,13 +24,21 @@ type Search struct {
 	// Visible says of which hosts rows count; nil: of all.
 	Visible   func(hostID int64) bool
 	NoRemoved bool // without rows of action removed
+	// Identifier is the host's identifier, which conditions may ask for; nil: rows have none.
+	Identifier func(hostID int64) string
 }
 
-// SearchFields are the names that stand in a condition for the row itself rather
-// than for one of its columns.
+// SearchFields are the names that stand in the conditions of a search for the row
+// itself rather than for one of its columns. Conditions of rules have more: action,
+// timestamp (the agent's, in seconds since 1970) and host_identifier.
 func SearchFields() []string { return []string{queryName} }
 
-const queryName = "query_name"
+const (
+	queryName      = "query_name"
+	actionField    = "action"
+	timeField      = "timestamp"
+	hostIdentifier = "host_identifier"
+)
 
 // Group is how many rows of one host and query match.
 type Group struct {

@@ -134,7 +134,7 @@ func (v *view) fetchBatch(ctx context.Context, low, high int64, most time.Durati
 			seen, bytes, next = seen+1, bytes+len(row.Columns)+len(row.Decorations), row.ID
 			matches := !check && v.visible(row.HostID)
 			if check {
-				if matches, err = v.matches(row.HostID, row.Name, row.Columns); err != nil {
+				if matches, err = v.matches(&row); err != nil {
 					return err
 				}
 			}

@@ -3,7 +3,10 @@ package results
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"strconv"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -33,7 +36,7 @@ func (s *Store) view(ctx context.Context, q Search) (*view, error) {
 	v.row.Own = map[string]string{}
 	if q.Where != nil {
 		v.clause = q.Where.SQL(condition.Source{
-			Engine: engineOf(s.db.Engine()), Columns: "columns", Own: map[string]string{queryName: "name"},
+			Engine: engineOf(s.db.Engine()), Columns: "columns", Own: map[string]string{queryName: "name", actionField: "action", timeField: "CAST(unix_time AS text)"},
 		})
 	}
 	return v, err
@@ -105,16 +108,18 @@ func (v *view) countByRow(ctx context.Context, w span, loose bool) (found tally,
 	err = v.s.reading(ctx, w.time, func(tx *gorm.DB) error {
 		found = tally{}
 		v.within(tx.Statement.Context)
-		return each(tx.Raw("SELECT host_id, name, columns"+from, args...), func(rows *sql.Rows) error {
-			var hostID int64
-			var name, columns sql.RawBytes
-			if err := rows.Scan(&hostID, &name, &columns); err != nil {
+		return each(tx.Raw("SELECT host_id, name, action, unix_time, columns"+from, args...), func(rows *sql.Rows) error {
+			var r Row
+			var name, action, columns sql.RawBytes
+			var unix int64
+			if err := rows.Scan(&r.HostID, &name, &action, &unix, &columns); err != nil {
 				return err
 			}
-			if matches, err := v.matches(hostID, asText(name), columns); !matches {
+			r.Name, r.Action, r.Time, r.Columns = asText(name), asText(action), time.Unix(unix, 0), json.RawMessage(columns)
+			if matches, err := v.matches(&r); !matches {
 				return err
 			}
-			return found.add(groupKey{hostID, asText(name)}, 1)
+			return found.add(groupKey{r.HostID, r.Name}, 1)
 		})
 	})
 	return found, err
@@ -129,13 +134,17 @@ func (v *view) within(ctx context.Context) {
 }
 
 // matches decides about a row that SQL did not decide about; false with an error
-// when there was no time to. It keeps neither text.
-func (v *view) matches(hostID int64, name string, columns []byte) (bool, error) {
-	if !v.visible(hostID) || v.q.Where == nil {
-		return v.visible(hostID), nil
+// when there was no time to. It keeps nothing of the row.
+func (v *view) matches(r *Row) (bool, error) {
+	if !v.visible(r.HostID) || v.q.Where == nil {
+		return v.visible(r.HostID), nil
 	}
-	v.row.Own[queryName] = name
-	_ = v.row.Load(asText(columns)) // what is no object has no columns
+	v.row.Own[queryName], v.row.Own[actionField] = r.Name, r.Action
+	v.row.Own[timeField] = strconv.FormatInt(r.Time.Unix(), 10)
+	if v.q.Identifier != nil {
+		v.row.Own[hostIdentifier] = v.q.Identifier(r.HostID)
+	}
+	_ = v.row.Load(asText(r.Columns)) // what is no object has no columns
 	matches := v.q.Where.Match(&v.row)
 	if err := v.ended(); err != nil {
 		return false, err

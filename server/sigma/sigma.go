@@ -75,6 +75,8 @@ type Result struct {
 	Reason  string // why it was not translated, one sentence without the line
 	// Line is where the reason stands in the text, from 1, else where the document starts.
 	Line int
+	// Text is the document.
+	Text string
 	// Warnings name tables that the rule does not apply to and fields that were left
 	// out, with why.
 	Warnings []string
@@ -132,7 +134,7 @@ func Translate(text []byte, m *Mapping) ([]Result, error) {
 }
 
 func translate(d document, m *Mapping, work *int) Result {
-	r := Result{Line: d.line}
+	r := Result{Line: d.line, Text: string(d.text)}
 	err := r.read(d, m, work)
 	var wrong *mistake
 	switch {
