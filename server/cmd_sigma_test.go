@@ -113,7 +113,7 @@ func importAPI(t *testing.T, answers ...string) (environ []string, asked *[]map[
 func TestSigmaImportPrintsTheServersReport(t *testing.T) {
 	folder := rulesFolder(t)
 	environ, asked := importAPI(t, `{"status":"success","message":"","data":{
-		"imported":[{"id":7,"name":"Netcat","tables":["process_events"]}],"updated":[{"id":3,"name":"Old","tables":["a","b"]}],
+		"imported":[{"id":7,"name":"Netcat","tables":["process_events"]}],"updated":[{"id":3,"name":"Old","tables":["a","b"]}],"unchanged":[{"id":4,"name":"Same","tables":["a"]}],
 		"not_applicable":[{"name":"Web","reason":"no table","line":5}],"failed":[{"name":"","reason":"no modifier","line":13}]}}`)
 	s := session{environ: environ}
 	if status := s.run(t.Context(), "sigma", "import", folder, "--dry-run"); status != exitFailed {
@@ -127,7 +127,7 @@ F/b.yaml:8: (no title): failed: no modifier
 	if diff := cmp.Diff(want, strings.ReplaceAll(s.out.String(), folder, "F")); diff != "" {
 		t.Error(diff)
 	}
-	if got := s.err.String(); got != "1 imported, 1 updated, 1 not applicable, 1 failed\ndry run: nothing was changed\n" {
+	if got := s.err.String(); got != "1 imported, 1 updated, 1 unchanged, 1 not applicable, 1 failed\ndry run: nothing was changed\n" {
 		t.Errorf("%q", got)
 	}
 	if len(*asked) != 1 || (*asked)[0]["rules"] != goodRule+"\n---\n"+otherRules || (*asked)[0]["dry_run"] != true {

@@ -50,6 +50,7 @@ type importReport struct {
 	Data struct {
 		Imported      []importedRule `json:"imported"`
 		Updated       []importedRule `json:"updated"`
+		Unchanged     []importedRule `json:"unchanged"`
 		NotApplicable []refusedRule  `json:"not_applicable"`
 		Failed        []refusedRule  `json:"failed"`
 	} `json:"data"`
@@ -68,7 +69,11 @@ type refusedRule struct {
 }
 
 // importCount counts what became of rules.
-type importCount struct{ imported, updated, notApplicable, failed int }
+type importCount struct{ imported, updated, unchanged, notApplicable, failed int }
+
+func (c importCount) String() string {
+	return fmt.Sprintf("%d imported, %d updated, %d unchanged, %d not applicable, %d failed", c.imported, c.updated, c.unchanged, c.notApplicable, c.failed)
+}
 
 // importInto sends files to the server, some to a request, and prints its reports.
 func (s *sigmaRules) importInto(ctx context.Context, cfg Config, files []string) int {
@@ -101,7 +106,7 @@ func (s *sigmaRules) importInto(ctx context.Context, cfg Config, files []string)
 			return failed(s.terminal, cmdSigma, err)
 		}
 	}
-	fmt.Fprintf(s.err, "%d imported, %d updated, %d not applicable, %d failed\n", count.imported, count.updated, count.notApplicable, count.failed)
+	fmt.Fprintln(s.err, count)
 	if s.dryRun {
 		fmt.Fprintln(s.err, "dry run: nothing was changed")
 	}
@@ -121,6 +126,7 @@ func (s *sigmaRules) send(ctx context.Context, c *client, b *batch, count *impor
 	data := report.Data
 	count.imported += len(data.Imported)
 	count.updated += len(data.Updated)
+	count.unchanged += len(data.Unchanged)
 	count.notApplicable += len(data.NotApplicable)
 	count.failed += len(data.Failed)
 	for _, r := range data.Imported {

@@ -83,7 +83,7 @@ func (p built) negated() built {
 
 // item is what asks a field of Sigma.
 func (b *builder) item(it *item) (built, error) {
-	c, known := column{Column: "*", Escaped: b.target.Rest != nil}, true
+	c, known := column{Column: "*", Escaped: b.target.json()}, true
 	if it.field != "" {
 		c, known = b.target.column(it.field)
 	}

@@ -185,6 +185,16 @@ func (t *target) column(field string) (column, bool) {
 	return c, true
 }
 
+// json reports whether the target has columns of JSON text, which keywords look at too.
+func (t *target) json() bool {
+	for _, c := range t.Fields {
+		if c.Escaped || c.Path != "" {
+			return true
+		}
+	}
+	return t.Rest != nil && t.Rest.Path != ""
+}
+
 // platformOf are the products of Sigma that are platforms.
 var platformOf = map[string]string{"linux": "linux", "macos": "darwin", "windows": "windows"}
 
