@@ -135,7 +135,7 @@ func TestAnImportKeepsWhatPeopleChanged(t *testing.T) {
 	})
 }
 
-func TestASigmaRuleIsAboutItsPlatformAndWhatHappened(t *testing.T) {
+func TestASigmaRuleIsAboutItsTableAndPlatform(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		s, _ := newLoaded(t, db)
 		imports(t, s, document("1", "Shell", "/sh"), ImportOptions{})
@@ -148,7 +148,6 @@ func TestASigmaRuleIsAboutItsPlatformAndWhatHappened(t *testing.T) {
 			"another table":             {func(e *Event) { e.Tables = []string{"processes"} }, ""},
 			"one of several tables":     {func(e *Event) { e.Tables = []string{"users", "process_events"} }, "Shell"},
 			"no table is known":         {func(e *Event) { e.Tables = nil }, ""},
-			"a row that is gone":        {func(e *Event) { e.Action = "removed" }, ""},
 			"a row of a whole snapshot": {func(e *Event) { e.Action = "snapshot" }, "Shell"},
 		} {
 			e := event(t, `{"path":"/bin/sh"}`)
