@@ -86,7 +86,7 @@ func TestAlertsOfHostsThatAreGone(t *testing.T) {
 			t.Errorf("of a removed host: %d %s", status, body)
 		}
 		w.do("DELETE", "/hosts/2/delete", nil)
-		for _, path := range []string{"", "/alerted_events", "/history"} {
+		for _, path := range []string{"", "/alerted_events", "/history", "/events", "/prevalence", "/tree"} {
 			w.expect("alert_unknown", "GET", w.alert(0, path), nil)
 		}
 		w.expect("alert_unknown", "PUT", w.alert(0, ""), map[string]any{"resolve": true})

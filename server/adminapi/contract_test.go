@@ -47,6 +47,7 @@ const (
 	huntShape  = `[{"hostname":"","host_identifier":"","queries":[{"query_name":"","count":1}]}]`
 	ruleShape  = `{"id":147,"alerters":[""],"conditions":{"rules":[{"id":"","type":"","field":"","input":"","value":"","operator":""}],"valid":true,"condition":""},"description":"",` +
 		`"name":"","severity":"","status":"","updated_at":"","type":"","tactics":[""],"technique_id":""}`
+	childShape = `{"color":"","name":"","data":{"path":"","action":""}}`
 	alertShape = `{"node_id":1,"rule_id":1,"severity":"","created_at":"","type":"","source":"","status":"","hostname":"","rule":{"name":"","id":1}`
 	mailShape  = `{"data":{"email":"","emailRecipients":"","emails":"","password":"","smtpAddress":"","smtpPort":1}}`
 )
@@ -174,6 +175,13 @@ func examples(session string) []example {
 		{title: "alerts export", method: "POST", path: "/alert_source/export", send: map[string]any{"source": "rule"}, text: "alert_id,alert_created_at,"},
 		{title: "alerts graph", method: "GET", path: "/alerts/graph", send: map[string]any{"source": "ioc", "duration": "3", "date": "2026-3-1", "type": "2"}, message: "Data is fetched successfully",
 			shape: `{"data":[{"start":1.5,"content":"","event_id":1,"className":""}]}`},
+		{title: "alert events", method: "GET", path: "/alerts/{alert_id}/events", message: "Successfully fetched the Alert's events data",
+			shape: `{"data":{"schedule_query_data_list_obj":[{"name":"","data":[{"time":"","date":""}]}],"system_state_data_list":[""]}}`},
+		{title: "alert process", method: "POST", path: "/alerts/process", message: "Data is fetched successfully", send: map[string]any{"process_guid": "P-2", "alert_id": "1", "node_id": 2},
+			shape: `{"data":{"name":"","path":"","all_children":[{"action":"","count":4,"color":"","node_type":"","children":[` + childShape + `],"last_time":"","all_children":[` + childShape +
+				`],"name":"","fetched":true,"process_guid":""}],"node_type":"","data":{"process_guid":"","path":""}}}`},
+		{title: "alert process child", method: "POST", path: "/alerts/process/child", message: "Successfully get the data", send: map[string]any{"process_guid": "P-3", "action": "PROC_TERMINATE", "node_id": 2},
+			shape: `{"data":{"child_data":[` + childShape + `],"last_time":""}}`},
 
 		{title: "schema", method: "GET", path: "/schema", message: "Successfully fetched the schema", shape: `{"data":{"account_policy_data":"","acpi_tables":""}}`},
 		{title: "schema of a table", method: "GET", path: "/schema/account_policy_data", message: "Successfully fetched the table schema", shape: `{"data":{"account_policy_data":""}}`},
@@ -239,8 +247,8 @@ var elsewhere = map[string]string{
 }
 
 // endpointsInTheGroups is how many endpoints the document has in the groups User, Hosts (with
-// hunt and search), Tags, Carves, YARA, IOCs, Schema, Rules, Queries, Packs, Configs, Alerts and Distributed.
-const endpointsInTheGroups = 84
+// hunt and search), Tags, Carves, YARA, IOCs, Schema, Rules, Queries, Packs, Configs, Alerts, Investigate and Distributed.
+const endpointsInTheGroups = 87
 
 func TestContract(t *testing.T) {
 	each(t, func(w *world) {
@@ -425,6 +433,6 @@ func (w *world) seedContract() string {
 	w.ok(err)
 	w.ok(w.deps.Carves.Block(ctx, carves.Block{SessionID: session, RequestID: "r1", Data: content, HostID: 1}))
 	w.scrub = append(w.scrub, session, "SESSION-1")
-	w.alerted()
+	w.investigated()
 	return session
 }

@@ -51,7 +51,7 @@ func (a *api) sections() []section {
 		{"Carves", a.carveRoutes()},
 		{"YARA", slices.Concat(a.yaraRoutes(), a.yaraScanRoutes())},
 		{"Indicators", a.iocRoutes()},
-		{"Alerts", a.alertRoutes()},
+		{"Alerts", slices.Concat(a.alertRoutes(), a.investigateRoutes())},
 		{"Schema", a.schemaRoutes()},
 		{"Rules", a.ruleRoutes()},
 		{"Queries", a.queryRoutes()},

@@ -15,7 +15,7 @@ var onlyAsk = []string{
 	"/hosts/tagged", "/packs/tagged", "/queries/tagged", "/tags/tagged", "/audit", "/carves", "/carves/query", "/carves/scan",
 	"/hunt-upload", "/hunt-upload/export", "/indicators/hunt", "/indicators/hunt/export", "/indicators/upload", "/indicators/upload/export",
 	"/search", "/activity/search", "/hosts/search/export", "/schedule_query/export",
-	"/alerts", "/alert_source/export", "/alerts/alert_source/export",
+	"/alerts", "/alert_source/export", "/alerts/alert_source/export", "/alerts/process", "/alerts/process/child",
 	"/yara/view", "/rules", "/rules/tactics", "/queries", "/queries/packed", "/packs", "/configs/view", "/configs/versions", "/configs/version",
 }
 

@@ -173,7 +173,7 @@ func (s *Store) change(ctx context.Context, ids []int64, n Note, fn func(*databa
 			return err
 		}
 		if len(rows) < len(ids) {
-			return errNoAlert
+			return ErrNoAlert
 		}
 		var entries []entry
 		if changed, entries, err = fn(tx, rows); err != nil {

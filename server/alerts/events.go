@@ -63,7 +63,7 @@ func (s *Store) FindEvent(ctx context.Context, id int64) (Event, error) {
 		return Event{}, database.Fault(err)
 	}
 	if len(rows) == 0 {
-		return Event{}, errNoAlert
+		return Event{}, ErrNoAlert
 	}
 	return rows[0].event(), nil
 }

@@ -24,8 +24,8 @@ func New(db *database.DB) *Store {
 // With returns the store inside a transaction.
 func (s *Store) With(tx *database.DB) *Store { return &Store{db: tx, Now: s.Now, fence: s.fence} }
 
-// errNoAlert is in the words of the ESP reference, section 1.13.
-var errNoAlert error = fault.New(fault.NotFound, "No Alerts present for the alert id given")
+// ErrNoAlert says that there is no such alert, in the words of the ESP reference, section 1.13.
+var ErrNoAlert error = fault.New(fault.NotFound, "No Alerts present for the alert id given")
 
 // Find returns an alert, also one of a host that was removed or deleted. Faults:
 // NotFound, Busy, Internal.
@@ -35,7 +35,7 @@ func (s *Store) Find(ctx context.Context, id int64) (Alert, error) {
 		return Alert{}, database.Fault(err)
 	}
 	if len(rows) == 0 {
-		return Alert{}, errNoAlert
+		return Alert{}, ErrNoAlert
 	}
 	return rows[0].alert(), nil
 }

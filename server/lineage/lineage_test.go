@@ -43,7 +43,7 @@ func drawn(n *Node, depth int) string {
 	return line
 }
 
-var wide = Bounds{Ancestors: 10, Depth: 10, Children: 10, Nodes: 100, Events: 10}
+var wide = Bounds{Ancestors: 10, Depth: 10, Children: 10, Nodes: 100, Events: 10, Rows: 100}
 
 func TestTrees(t *testing.T) {
 	for sentence, c := range map[string]struct {
@@ -217,7 +217,7 @@ func TestATreeHasBounds(t *testing.T) {
 		rows = append(rows, `socket_events {"pid":"101","time":"150","action":"connect"}`)
 	}
 	f := Build(told(t, rows...))
-	top := f.Tree(f.Find("101:101"), Bounds{Ancestors: 3, Depth: 2, Children: 3, Nodes: 4, Events: 2})
+	top := f.Tree(f.Find("101:101"), Bounds{Ancestors: 3, Depth: 2, Children: 3, Nodes: 4, Events: 5, Rows: 2})
 	if got := drawn(top, 0); strings.Count(got, "\n")+1 > 3+1+3+4 || !strings.Contains(got, "101:101 /p <- connect connect (+0, +7)") {
 		t.Error(got)
 	}

@@ -9,6 +9,7 @@ type Bounds struct {
 	Children  int // of one process
 	Nodes     int // in all, but for ancestors
 	Events    int // of one process
+	Rows      int // events in all
 }
 
 // Node is a process in a tree.
@@ -61,11 +62,12 @@ func beside(focus *Node, children []*Process, most int) []*Node {
 
 // grow adds what is below a node, level by level, but for what was seen.
 func (n *Node) grow(b Bounds, seen map[*Process]bool) {
-	left := b.Nodes
+	left, rows := b.Nodes, b.Rows
 	for level, depth := []*Node{n}, 0; len(level) > 0; depth++ {
 		var next []*Node
 		for _, node := range level {
-			node.Did = node.Events[:min(len(node.Events), b.Events)]
+			node.Did = node.Events[:min(len(node.Events), b.Events, rows)]
+			rows -= len(node.Did)
 			node.MoreEvents = len(node.Events) - len(node.Did)
 			for _, child := range node.Children {
 				if depth >= b.Depth || left == 0 || len(node.Below) == b.Children || seen[child] {

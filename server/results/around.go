@@ -29,11 +29,11 @@ type Around struct {
 }
 
 // aroundBytes bounds what the rows of one call take together.
-const aroundBytes = 64 << 20
+const aroundBytes = 32 << 20
 
 // Around returns the rows, whatever their action, in the order of the names given and
 // then of their ids. complete is false when there were more of some query than asked
-// for, or more than 64 MiB. Faults: Invalid without bounds, TooMany when too many
+// for, or more than 32 MiB. Faults: Invalid without bounds, TooMany when too many
 // searches run already, Busy when the database does not answer in time.
 func (s *Store) Around(ctx context.Context, q Around) (rows []Row, complete bool, err error) {
 	if q.From.IsZero() || q.To.IsZero() || q.Limit <= 0 {
