@@ -43,7 +43,7 @@ var floors = map[string]int{
 // but tests may import them.
 var support = map[string]struct{ imports, importers []string }{
 	"server/database/dbtest":  {imports: []string{"server/database", "migrations"}, importers: []string{"server/bench"}},
-	"server/matcher/corpus":   {imports: []string{"server/condition"}, importers: []string{"server/bench"}},
+	"server/matcher/corpus":   {imports: []string{"server/condition", "server/matcher"}, importers: []string{"server/bench"}},
 	"server/outputs/smtptest": {},
 	"agentapi/agenttest":      {imports: []string{"server/osquery"}, importers: []string{"server", "server/bench"}},
 }

@@ -107,13 +107,16 @@ func (m *mark) takes(r rune) bool {
 	return m.letter == r
 }
 
+// stepsBetween is how many steps are taken before the row is asked whether it ended.
+const stepsBetween = 1 << 16
+
 // match goes back to the last star only, so its time is at most the length of the
 // value times that of the pattern.
 func (p *wildcard) match(row *Object, value string, present bool) bool {
 	at, mark := 0, 0
 	resumeAt, resumeMark := 0, -1
 	for steps := 0; at < len(value); steps++ {
-		if steps == longWork {
+		if steps == stepsBetween {
 			if steps = 0; row.Ended != nil && row.Ended() {
 				return false
 			}

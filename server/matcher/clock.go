@@ -7,13 +7,14 @@ import (
 )
 
 // clock bounds the time that an event and its rules take. It is asked only before
-// and during what is slow, so that other events do not pay for it.
+// and during what is slow: other events do not pay for it, and rules that need
+// nothing slow are evaluated even when the event's time is over.
 type clock struct {
 	ask       func() bool // over, made once
 	ended     func() bool // of the row itself
 	eventEnds time.Time
 	ruleEnds  time.Time
-	spent     bool  // no rule of this event is evaluated any more
+	spent     bool  // nothing slow is begun any more
 	reason    error // why the present rule is given up
 }
 
@@ -35,7 +36,7 @@ func (c *clock) over() bool {
 		c.ruleEnds = now.Add(ruleSlice)
 	}
 	switch {
-	case now.After(c.eventEnds) || c.ended != nil && c.ended():
+	case c.spent || now.After(c.eventEnds) || c.ended != nil && c.ended():
 		c.spent, c.reason = true, ErrEnded
 	case now.After(c.ruleEnds):
 		c.reason = ErrSlow

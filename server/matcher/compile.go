@@ -25,7 +25,9 @@ type compiler struct {
 // Compile makes a program of the rules, which found and Failure name by their
 // places in the list. It takes about a second for 6,000 rules, so it belongs off
 // the path of events.
-func Compile(rules []Rule) *Program {
+func Compile(rules []Rule) *Program { return compile(rules, maxEntries) }
+
+func compile(rules []Rule, entries int) *Program {
 	p := &Program{columns: map[string]int32{}, byTable: map[string][]int32{}, starts: make([]int32, len(rules)), counters: make([]counters, len(rules))}
 	c := &compiler{p: p, tests: map[string]int32{}, fields: map[string]int32{}}
 	c.route(rules)
@@ -38,7 +40,7 @@ func Compile(rules []Rule) *Program {
 	for i := range p.groups {
 		drafts[i] = c.draft(&p.groups[i], nodes)
 	}
-	length := automata(drafts)
+	length := automata(drafts, entries)
 	for i := range p.groups {
 		c.finish(&p.groups[i], drafts[i], length, nodes)
 	}
@@ -173,9 +175,9 @@ const (
 )
 
 // automata makes those of all groups, and returns the length of their texts.
-func automata(drafts []draftGroup) (length int) {
+func automata(drafts []draftGroup, entries int) (length int) {
 	for length = maxLength; ; length = max(minLength, length*2/3) {
-		left := maxEntries
+		left := entries
 		if length == minLength { // whatever it takes: no more than the rules themselves
 			left = math.MaxInt32 / 2
 		}

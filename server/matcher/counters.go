@@ -10,7 +10,7 @@ type Counts struct {
 	Evaluated uint64 // awake and evaluated
 	Matched   uint64
 	Failed    uint64
-	Time      time.Duration // about: it is taken of every 64th evaluation
+	Time      time.Duration // about: it is taken of one evaluation in 64
 }
 
 const sampled = 64

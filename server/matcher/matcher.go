@@ -31,8 +31,8 @@ type Rule struct {
 }
 
 // Event is a row and where it comes from. The row must not be used by another
-// goroutine meanwhile; its Ended is asked beside the matcher's own limits, and
-// ends the event.
+// goroutine meanwhile. Once its Ended is true, as when the event has taken a
+// second, rules that need something slow fail.
 type Event struct {
 	Tables   []string // empty: only rules for any event apply
 	Platform string

@@ -2,6 +2,7 @@ package matcher
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ type state struct {
 	candidates []int32
 	folded     []byte
 	failures   []Failure
-	turn       uint32 // of rules, to choose those whose time is taken
+	lot        uint32 // chooses the evaluations whose time is taken
 	clock
 }
 
@@ -40,6 +41,7 @@ func newState(p *Program) *state {
 	st := &state{
 		p: p, marks: make([]uint32, len(p.tests)), fired: make([]uint32, len(p.signals)),
 		woken: make([]uint32, len(p.starts)), entered: make([]uint32, len(p.groups)), values: make([]value, len(p.fields)),
+		lot: rand.Uint32(),
 	}
 	st.ask = st.over
 	return st
@@ -158,14 +160,10 @@ func (st *state) fire(number int32) {
 
 // try evaluates a rule, says what came of it and counts it.
 func (st *state) try(rule int32, found func(rule int)) {
-	if st.spent {
-		st.fail(rule, ErrEnded)
-		return
-	}
 	counted := &st.p.counters[rule]
-	st.turn++
+	st.lot = st.lot*1664525 + 1013904223
 	var began time.Time
-	if st.turn%sampled == 0 {
+	if st.lot>>16%sampled == 0 {
 		began = time.Now()
 	}
 	matched, err := st.evaluate(rule)
