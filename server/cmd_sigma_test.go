@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"muster/server/database"
+	"muster/server/database/dbtest"
 )
 
 const goodRule = `title: Netcat
@@ -150,5 +153,29 @@ func TestSigmaImportSendsManyFilesInSeveralRequests(t *testing.T) {
 	s = session{environ: environ}
 	if status := s.run(t.Context(), "sigma", "import", folder); status != exitFailed || !strings.Contains(s.err.String(), "Not this") {
 		t.Errorf("the second request is refused: exit %d: %s", status, s.err.String())
+	}
+}
+
+// On the server's own machine, with a token made in its database.
+func TestSigmaImportIntoAServer(t *testing.T) {
+	p := newProcess(t, dbtest.URL(t, database.SQLite))
+	folder := rulesFolder(t)
+	environ := []string{"MUSTER_DATA=" + p.dir, "MUSTER_DATABASE_URL=" + p.dbURL, "MUSTER_LISTEN=" + p.address}
+	for i, step := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--dry-run"}, "1 imported, 0 updated, 0 unchanged, 1 not applicable, 1 failed\ndry run: nothing was changed\n"},
+		{nil, "1 imported, 0 updated, 0 unchanged, 1 not applicable, 1 failed\n"},
+		{nil, "0 imported, 0 updated, 1 unchanged, 1 not applicable, 1 failed\n"},
+	} {
+		s := session{environ: environ}
+		status := s.run(t.Context(), append([]string{"sigma", "import", folder}, step.args...)...)
+		if status != exitFailed || s.err.String() != step.want {
+			t.Errorf("step %d: exit %d, %s%s", i, status, s.out.String(), s.err.String())
+		}
+		if want := folder + "/b.yaml:8: Wrong"; !strings.Contains(s.out.String(), want) {
+			t.Errorf("step %d: %q does not tell %q", i, s.out.String(), want)
+		}
 	}
 }
