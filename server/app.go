@@ -50,6 +50,7 @@ type app struct {
 	carves      *carves.Store
 	yara        *yara.Store
 	mail        *outputs.Mail
+	alerters    *outputs.Alerters
 	intel       *intel.Store
 	alerts      *alerts.Store
 	detect      *detect.Store
@@ -150,12 +151,21 @@ func (a *app) openStores(ctx context.Context) error {
 	}
 	a.detect = detect.New(a.db, a.bus, a.log, detect.Options{Shipped: rules.Files, Mapping: mapping})
 	a.yara = yara.New(a.db, a.bus, a.log, a.yaraOptions())
+	a.openAlerters(box)
 	a.openDetection()
 	a.pipeline = &pipeline.Pipeline{Hosts: a.hosts, Results: a.results, Distributed: a.distributed, Carves: a.carves, Detection: a.detection, Log: a.log}
 	if err := a.results.EnsurePartitions(ctx); err != nil {
 		a.log.Warn("partitions could not be made, rows go to the default one until they can", "error", err)
 	}
 	return errors.Join(a.hosts.Load(ctx), a.schedule.Load(ctx), a.distributed.Load(ctx), a.yara.Load(ctx), a.detect.Load(ctx), a.intel.Load(ctx))
+}
+
+// openAlerters makes what tells people of alerts.
+func (a *app) openAlerters(box *seal.Box) {
+	a.alerters = outputs.NewAlerters(outputs.AlerterDeps{
+		DB: a.db, Box: box, Mail: a.mail, Queue: a.jobs, Hosts: a.hosts, Alerts: a.alerts, Rules: a.detect, Log: a.log, ConsoleURL: a.cfg.ConsoleURL,
+	})
+	a.jobs.Handle(a.alerters.Worker())
 }
 
 func (a *app) openDoors() {

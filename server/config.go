@@ -22,6 +22,7 @@ type Config struct {
 	Listen, AgentListen, MetricsListen string
 	TrustedProxies                     httpkit.Proxies
 	Origins                            []string
+	ConsoleURL                         string // without a slash at its end; empty: nobody said
 
 	Hostnames       []string // beside the machine's own
 	TLSCert, TLSKey string   // both or neither

@@ -90,6 +90,9 @@ var settings = []setting{
 	{section: "Listening", name: "origins", kind: "list", commands: onServer,
 		help: "further origins, such as https://console.example.com, from which browsers may open WebSockets; the server's own is always allowed",
 		set:  field(func(c *Config) *[]string { return &c.Origins }, parseOrigins)},
+	{section: "Listening", name: "console_url", kind: "url", commands: onServer,
+		help: "https://HOST:PORT under which people reach the console: mails and other messages about alerts link to it; without it they have no links",
+		set:  field(func(c *Config) *string { return &c.ConsoleURL }, parseServerURL)},
 
 	{section: "TLS", name: "hostnames", kind: "list", commands: onServer,
 		help: "names and addresses to put into the certificate beside the machine's own; the first is the one shown to people",

@@ -36,6 +36,7 @@ type Deps struct {
 	Carves      *carves.Store
 	YARA        *yara.Store
 	Mail        *outputs.Mail
+	Alerters    *outputs.Alerters
 	Intel       *intel.Store
 	Alerts      *alerts.Store
 	Detect      *detect.Store

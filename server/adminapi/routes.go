@@ -52,6 +52,7 @@ func (a *api) sections() []section {
 		{"YARA", slices.Concat(a.yaraRoutes(), a.yaraScanRoutes())},
 		{"Indicators", a.iocRoutes()},
 		{"Alerts", slices.Concat(a.alertRoutes(), a.investigateRoutes())},
+		{"Alerters", a.alerterRoutes()},
 		{"Schema", a.schemaRoutes()},
 		{"Rules", a.ruleRoutes()},
 		{"Queries", a.queryRoutes()},

@@ -29,6 +29,7 @@ import (
 	"muster/server/distributed"
 	"muster/server/hosts"
 	"muster/server/intel"
+	"muster/server/jobs"
 	"muster/server/outputs"
 	"muster/server/results"
 	"muster/server/schedule"
@@ -65,6 +66,7 @@ type world struct {
 	t       *testing.T
 	clock   *clock
 	deps    Deps
+	queue   *jobs.Queue
 	api     *api
 	server  *httptest.Server
 	closing chan struct{}
@@ -99,6 +101,10 @@ func newWorld(t *testing.T, db *database.DB) *world {
 		Origins: []string{"https://console.example"}, Log: log, Closing: w.closing, Now: w.clock.Now,
 	}
 	w.deps.Alerts.Now = w.clock.Now
+	w.queue = jobs.NewQueue(db, hints, log, jobs.QueueOptions{Now: w.clock.Now, Poll: 5 * time.Millisecond})
+	w.deps.Alerters = outputs.NewAlerters(outputs.AlerterDeps{
+		DB: db, Box: newBox(t), Mail: w.deps.Mail, Queue: w.queue, Hosts: w.deps.Hosts, Alerts: w.deps.Alerts, Rules: w.deps.Detect, Log: log, Now: w.clock.Now,
+	})
 	w.deps.Distributed = distributed.New(db, w.deps.Hosts, hints, log, distributed.Options{Now: w.clock.Now})
 	ctx := t.Context()
 	w.ok(w.deps.Results.EnsurePartitions(ctx))
