@@ -7,7 +7,7 @@ import (
 )
 
 // node is a part of a rule's detection: a *group, a *negation or an *item.
-type node interface{}
+type node any
 
 // group is the conjunction of its nodes, or their disjunction.
 type group struct {

@@ -3,7 +3,8 @@
 // rule looks for.
 //
 // Which tables these are, and which of their columns stands for a field of Sigma, is
-// said by a Mapping, a YAML file that operators can replace. The package is a pure
+// said by a Mapping, a YAML file that operators can replace. Besides, a rule can be
+// about a table itself: {product: osquery, service: TABLE}. The package is a pure
 // translation: it writes no table and knows no store, no host and no event.
 //
 // # Fields that a table lacks
