@@ -17,13 +17,14 @@ import (
 type counts struct {
 	evaluated, matched, suppressed, failed, nanoseconds atomic.Int64
 	lastMatch                                           atomic.Int64 // microseconds since 1970
-	panics                                              atomic.Int64 // since the rule changed; not stored
+	fell                                                atomic.Bool  // it could not be evaluated, and the log says so
 }
 
 // totals are the counts of all rules, and what this process did since it began.
 type totals struct {
-	mu     sync.Mutex
-	byRule map[int64]*counts
+	mu      sync.Mutex
+	byRule  map[int64]*counts
+	retired []*program // that may be in use for a moment yet
 
 	rows, matched, suppressed, failed, nanoseconds, incomplete atomic.Int64
 }
@@ -39,6 +40,15 @@ func (t *totals) of(ruleID int64) *counts {
 		t.byRule[ruleID] = &counts{}
 	}
 	return t.byRule[ruleID]
+}
+
+// retire notes that a program was replaced.
+func (t *totals) retire(p *program) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p != nil {
+		t.retired = append(t.retired, p)
+	}
 }
 
 // keep forgets the rules that are gone.
@@ -70,7 +80,7 @@ func (s *Store) Stats() Stats {
 		for _, l := range now.rules {
 			switch {
 			case l.Status != Active:
-			case l.Problem != "" || l.setAside():
+			case l.Problem != "" || now.program.problems[l.ID] != "":
 				st.Broken++
 			default:
 				st.Rules++
@@ -111,7 +121,7 @@ type increment struct {
 // Flush adds what was counted to the counters in the database. What could not be
 // stored is kept for the next time. Faults: those of the database.
 func (s *Store) Flush(ctx context.Context) error {
-	increments := s.totals.take()
+	increments := s.totals.take(s.current.Load())
 	for len(increments) > 0 {
 		part := increments[:min(len(increments), countersAtOnce)]
 		if err := addCounters(ctx, s.db, part); err != nil {
@@ -127,9 +137,16 @@ func (s *Store) Flush(ctx context.Context) error {
 
 // take empties the counts, by rule: replicas that store them at the same time must
 // take rows in one order.
-func (t *totals) take() []increment {
+func (t *totals) take(now *snapshot) []increment {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, p := range t.retired {
+		p.drain()
+	}
+	t.retired = nil
+	if now != nil {
+		now.program.drain()
+	}
 	var all []increment
 	for id, c := range t.byRule {
 		in := increment{ruleID: id, from: c, Counters: Counters{

@@ -48,7 +48,6 @@ type Store struct {
 	loading sync.Mutex // one refresh at a time
 	current atomic.Pointer[snapshot]
 	totals  totals
-	aside   atomic.Int64 // how often a rule was set aside
 }
 
 // New returns a store that matches nothing until Load.

@@ -2,14 +2,16 @@ package detect
 
 import (
 	"encoding/json"
-	"runtime/debug"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
+	"unsafe"
 
 	"muster/server/condition"
 	"muster/server/database"
+	"muster/server/matcher"
 )
 
 // Event is a row to evaluate.
@@ -37,16 +39,9 @@ type Match struct {
 	Why                   []condition.Evidence // what made it match; none when that cannot be told
 }
 
-// maxPanics is how often a rule may fail before it is set aside, until it is changed
-// or the server starts again.
-const (
-	maxPanics     = 10
-	problemPanics = "The rule was set aside here because evaluating it failed again and again; the server's log says how"
-)
-
 // Evaluate returns the rules that the row meets and no exception spares, by id, each
 // once. Complete is false when some rule could not be evaluated: it failed, or there
-// was no time left; the matches are those that are certain. It reads memory only and
+// was no time left; the matches are certain all the same. It reads memory only and
 // never panics. Any goroutine may call it.
 func (s *Store) Evaluate(e Event) (matches []Match, complete bool) {
 	now := s.current.Load()
@@ -54,10 +49,9 @@ func (s *Store) Evaluate(e Event) (matches []Match, complete bool) {
 		return nil, true
 	}
 	began := time.Now()
-	r := runs.Get().(*run)
+	r := runs.Get().(*run) //nolint:forcetypeassert // the pool makes nothing else
 	r.begin(s, now, e, began)
-	matches = r.matches()
-	complete = r.complete()
+	matches, complete = r.matches()
 	r.end()
 	runs.Put(r)
 	s.totals.rows.Add(1)
@@ -81,10 +75,10 @@ type run struct {
 	snapshot *snapshot
 	event    Event
 	own      map[string]string
-	hits     []int // variants of the program that matched
+	clock    []byte // the text of the time
+	hits     []int  // variants of the program that matched
 	deadline time.Time
 	timeUp   bool
-	failed   bool
 
 	note func(variant int) // found
 	out  func() bool       // late
@@ -97,14 +91,17 @@ func (r *run) begin(s *Store, now *snapshot, e Event, began time.Time) {
 	e.Platform = family(e.Platform)
 	r.s, r.snapshot, r.event, r.deadline = s, now, e, began.Add(e.Within)
 	r.own["query_name"], r.own["action"], r.own["host_identifier"] = e.Query, e.Action, e.HostIdentifier
-	r.own["timestamp"] = strconv.FormatInt(e.UnixTime, 10)
+	r.clock = strconv.AppendInt(r.clock[:0], e.UnixTime, 10)
+	r.own["timestamp"] = unsafe.String(unsafe.SliceData(r.clock), len(r.clock)) // until end
 	e.Row.Own, e.Row.Ended = r.own, r.out
 }
 
 func (r *run) end() {
 	r.event.Row.Own, r.event.Row.Ended = nil, nil
-	*r = run{own: r.own, hits: r.hits[:0], note: r.note, out: r.out}
+	*r = run{own: r.own, clock: r.clock, hits: r.hits[:0], note: r.note, out: r.out}
 }
+
+func (r *run) found(variant int) { r.hits = append(r.hits, variant) }
 
 // late is asked by what takes long. Once it said yes, what is matched says nothing.
 func (r *run) late() bool {
@@ -112,28 +109,20 @@ func (r *run) late() bool {
 	return r.timeUp
 }
 
-// found notes a variant that matched in time.
-func (r *run) found(variant int) {
-	if !r.timeUp {
-		r.hits = append(r.hits, variant)
+// matches finds the rules, and reports whether each was evaluated.
+func (r *run) matches() (matches []Match, complete bool) {
+	p := r.snapshot.program
+	failures := p.matcher.Match(matcher.Event{Tables: r.event.Tables, Platform: r.event.Platform, Row: r.event.Row}, r.note)
+	for _, f := range failures {
+		r.s.fell(p.of[f.Rule], f.Err)
 	}
-}
-
-func (r *run) complete() bool { return !r.timeUp && !r.failed }
-
-// matches finds the rules, and sees to it that one that fails costs no other.
-func (r *run) matches() []Match {
-	if r.guarded(nil, func() { r.snapshot.program.match(r.event, r.note) }) != nil {
-		r.oneByOne()
-	}
-	if len(r.hits) == 0 {
-		return nil
+	if r.timeUp { // by rules: exceptions have as much again
+		r.deadline = time.Now().Add(r.event.Within)
 	}
 	slices.Sort(r.hits)
-	var matches []Match
 	for i, variant := range r.hits {
-		l := r.snapshot.program.of[variant]
-		if i > 0 && r.snapshot.program.of[r.hits[i-1]] == l {
+		l := p.of[variant]
+		if i > 0 && p.of[r.hits[i-1]] == l {
 			continue // by another variant
 		}
 		if r.spared(l) {
@@ -143,10 +132,10 @@ func (r *run) matches() []Match {
 			RuleID: l.ID, Name: l.Name, Severity: l.Severity, TechniqueIDs: l.TechniqueIDs, Tactics: l.Tactics,
 			Alerters: l.Alerters, ReconQueries: l.ReconQueries,
 		}
-		_ = r.guarded(l, func() { m.Why = r.snapshot.program.variants[variant].tree.Explain(r.event.Row) })
+		r.guarded(l, func() { m.Why = p.variants[variant].tree.Explain(r.event.Row) })
 		matches = append(matches, m)
 	}
-	return matches
+	return matches, len(failures) == 0
 }
 
 // spared counts a match and reports whether an exception keeps it from alerting. An
@@ -157,7 +146,8 @@ func (r *run) spared(l *loaded) bool {
 	l.counts.lastMatch.Store(database.Micros(at))
 	r.s.totals.matched.Add(1)
 	var by *exception
-	_ = r.guarded(l, func() { by = r.snapshot.exception(l.ID, r.event.Row, at) })
+	r.timeUp = false
+	r.guarded(l, func() { by = r.snapshot.exception(l.ID, r.event.Row, at) })
 	if by == nil || r.timeUp {
 		return false
 	}
@@ -168,49 +158,23 @@ func (r *run) spared(l *loaded) bool {
 	return true
 }
 
-// oneByOne evaluates each variant by itself, after evaluating all at once failed.
-func (r *run) oneByOne() {
-	r.hits = r.hits[:0]
-	p := r.snapshot.program
-	for i := range p.variants {
-		if v := &p.variants[i]; v.concerns(r.event) {
-			_ = r.guarded(p.of[i], func() {
-				if v.tree.Match(r.event.Row) {
-					r.found(i)
-				}
-			})
-		}
-	}
-}
-
-// guarded runs a step of the rule, or of all when it is nil, and returns what it
-// panicked with. A rule that panics too often is left out of the next program.
-func (r *run) guarded(l *loaded, step func()) (cause any) {
+// guarded runs a step for a rule that matched. A step that panics costs what it was
+// to find out, and not the match.
+func (r *run) guarded(l *loaded, step func()) {
 	defer func() {
-		if cause = recover(); cause == nil {
-			return
+		if cause := recover(); cause != nil {
+			l.counts.failed.Add(1)
+			r.s.fell(l, fmt.Errorf("panic: %v", cause))
 		}
-		r.failed = r.failed || l != nil
-		r.s.fell(l, cause)
 	}()
 	step()
-	return nil
 }
 
-// fell notes that evaluating failed.
-func (s *Store) fell(l *loaded, cause any) {
+// fell notes that something could not be evaluated for a rule; the log has the first
+// time since the rule was loaded.
+func (s *Store) fell(l *loaded, cause error) {
 	s.totals.failed.Add(1)
-	if l == nil {
-		s.log.Error("evaluating all rules at once failed; they are evaluated one by one", "cause", cause, "stack", string(debug.Stack()))
-		return
-	}
-	l.counts.failed.Add(1)
-	switch l.counts.panics.Add(1) {
-	case 1:
-		s.log.Error("evaluating a rule failed", "rule_id", l.ID, "rule", l.Name, "cause", cause, "stack", string(debug.Stack()))
-	case maxPanics:
-		s.log.Error("a rule is set aside until it is changed, because evaluating it keeps failing", "rule_id", l.ID, "rule", l.Name)
-		s.aside.Add(1)
-		s.bus.Publish(topic)
+	if !l.counts.fell.Swap(true) {
+		s.log.Error("a rule could not be evaluated on a row", "rule_id", l.ID, "rule", l.Name, "error", cause)
 	}
 }

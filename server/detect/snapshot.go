@@ -25,9 +25,6 @@ type loaded struct {
 	counts   *counts
 }
 
-// setAside reports whether the rule failed too often to be tried again.
-func (l *loaded) setAside() bool { return l.counts.panics.Load() >= maxPanics }
-
 // Refresh reads what is stored if it changed since the last time, and compiles it:
 // after it, what the caller has committed is evaluated here. Faults: those of the
 // database; then what was compiled last stays in use.
@@ -43,6 +40,9 @@ func (s *Store) Refresh(ctx context.Context) error {
 		return err
 	}
 	s.current.Store(next)
+	if last.program != next.program {
+		s.totals.retire(last.program)
+	}
 	s.totals.keep(next)
 	return nil
 }
@@ -50,7 +50,7 @@ func (s *Store) Refresh(ctx context.Context) error {
 // build makes a snapshot of what is stored, taking what did not change from last.
 // When nothing changed it returns last itself.
 func (s *Store) build(ctx context.Context, last *snapshot) (*snapshot, error) {
-	m := marks{aside: s.aside.Load(), now: database.Micros(s.o.Now())}
+	m := marks{now: database.Micros(s.o.Now())}
 	var rules []Rule
 	var exceptions []Exception
 	err := s.db.View(ctx, func(view *database.DB) (err error) {
@@ -76,8 +76,11 @@ func (s *Store) build(ctx context.Context, last *snapshot) (*snapshot, error) {
 		next.rules[r.ID] = s.load(r)
 	}
 	next.exceptions = s.loadExceptions(exceptions, last)
-	if last.program == nil || len(rules) > 0 || len(next.rules) != len(last.rules) || m.aside != last.program.aside {
-		next.program = compile(next.rules, m.aside)
+	if last.program == nil || len(rules) > 0 || len(next.rules) != len(last.rules) {
+		next.program = compile(next.rules)
+		for id, problem := range next.program.problems {
+			s.log.Error("a rule cannot be evaluated", "rule_id", id, "problem", problem)
+		}
 	}
 	return next, nil
 }
@@ -86,7 +89,7 @@ func (s *Store) build(ctx context.Context, last *snapshot) (*snapshot, error) {
 // and what lists of rules would have to translate again.
 func (s *Store) load(r Rule) *loaded {
 	l := &loaded{counts: s.totals.of(r.ID)}
-	l.counts.panics.Store(0)
+	l.counts.fell.Store(false)
 	variants := s.readable(&r)
 	if r.Status == Active {
 		l.variants = variants
@@ -114,8 +117,8 @@ func (s *Store) describe(r *Rule) {
 	if r.Source != "" {
 		r.Conditions = known.Conditions
 	}
-	if r.Problem == "" && known.setAside() {
-		r.Problem = problemPanics
+	if r.Problem == "" {
+		r.Problem = now.program.problems[r.ID]
 	}
 }
 
@@ -124,7 +127,6 @@ func (s *Store) describe(r *Rule) {
 type marks struct {
 	rules      map[int64]int64 // id -> when it was changed
 	exceptions []int64         // that have not expired
-	aside      int64           // how often rules were set aside here
 	now        int64
 }
 
@@ -175,6 +177,5 @@ func (m *marks) version() string {
 	for _, id := range m.exceptions {
 		write(id)
 	}
-	write(m.aside)
 	return string(sum.Sum(nil))
 }
