@@ -74,7 +74,7 @@ func limit(asked int) int {
 
 // where renders everything of a filter but its search and page, from FROM on.
 func (s *Store) where(f Filter) (where string, args []any) {
-	where = " FROM alerts a JOIN hosts h ON h.id = a.host_id WHERE h.state = 'active'"
+	where = " FROM alerts a WHERE a.host_id NOT IN (SELECT h.id FROM hosts h WHERE h.state <> 'active')"
 	add := func(condition string, more ...any) { where, args = where+" AND "+condition, append(args, more...) }
 	if f.Resolved != nil && *f.Resolved {
 		add("a.status = 'resolved'")
@@ -123,12 +123,16 @@ func (s *Store) contains(search string) (condition string, args []any) {
 	if s.db.Engine() == database.Postgres {
 		position, raised = "strpos", "to_char(to_timestamp(a.created_at / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
 	}
-	var parts []string
-	for _, column := range []string{"a.name", "a.severity", "a.query_name", "h.hostname", "h.computer_name", "h.identifier", raised} {
-		parts = append(parts, position+"(lower("+column+"), lower(?)) > 0")
-		args = append(args, storable(search))
+	has := func(columns ...string) string {
+		parts := make([]string, 0, len(columns))
+		for _, column := range columns {
+			parts = append(parts, position+"(lower("+column+"), lower(?)) > 0")
+			args = append(args, storable(search))
+		}
+		return strings.Join(parts, " OR ")
 	}
-	return " AND (" + strings.Join(parts, " OR ") + ")", args
+	return " AND (" + has("a.name", "a.severity", "a.query_name", raised) +
+		" OR a.host_id IN (SELECT h.id FROM hosts h WHERE " + has("h.hostname", "h.computer_name", "h.identifier") + "))", args
 }
 
 // storable is a text that both engines take as an argument.
