@@ -113,7 +113,7 @@ func (a *api) forestOf(ctx context.Context, host *hosts.Host, id string, near mo
 	switch {
 	case !ours:
 		events, err = a.eventsOf(ctx, host, []string{id})
-	case pid > 0 && start > 0:
+	case pid > 0 && start > 0 && start < a.Now().Add(day).Unix():
 		at := time.Unix(start, 0)
 		if near.at != 0 && start <= near.at && near.at-start < int64(processesFor/time.Second) {
 			at = near.arrived

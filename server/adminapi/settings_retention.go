@@ -58,10 +58,12 @@ func (a *api) keepFor(ctx context.Context, days int) error {
 	return nil
 }
 
-// platformView is the platform's settings: days, and seconds.
+// platformView is the platform's settings: days, seconds, and the days that resolved
+// alerts are kept (not in the original); 0 is for ever.
 type platformView struct {
 	PurgeDataDuration        int `json:"purge_data_duration"`
 	AlertAggregationDuration int `json:"alert_aggregation_duration"`
+	AlertDays                int `json:"alert_days"`
 }
 
 func (a *api) viewPlatform(ctx context.Context, _ nothing) (answer[platformView], error) {
@@ -73,19 +75,25 @@ func (a *api) viewPlatform(ctx context.Context, _ nothing) (answer[platformView]
 	if err != nil {
 		return answer[platformView]{}, err
 	}
-	view := platformView{PurgeDataDuration: keep.ResultsDays, AlertAggregationDuration: int(gather / time.Second)}
+	days, err := a.Alerts.Days(ctx)
+	if err != nil {
+		return answer[platformView]{}, err
+	}
+	view := platformView{PurgeDataDuration: keep.ResultsDays, AlertAggregationDuration: int(gather / time.Second), AlertDays: days}
 	return answer[platformView]{"Platform settings are fetched successfully", view}, nil
 }
 
 type setPlatformRequest struct {
 	Days    *int `arg:"purge_data_duration,min=1,max=3650"`
 	Seconds *int `arg:"alert_aggregation_duration,min=1,max=86400"`
+
+	AlertDays *int `arg:"alert_days,min=0,max=3650"`
 }
 
 // Check wants something to change.
 func (r *setPlatformRequest) Check() error {
-	if r.Days == nil && r.Seconds == nil {
-		return fault.New(fault.Invalid, "purge_data_duration or alert_aggregation_duration is required")
+	if r.Days == nil && r.Seconds == nil && r.AlertDays == nil {
+		return fault.New(fault.Invalid, "purge_data_duration, alert_aggregation_duration or alert_days is required")
 	}
 	return nil
 }
@@ -101,7 +109,24 @@ func (a *api) setPlatform(ctx context.Context, r setPlatformRequest) (answer[non
 			return answer[none]{}, err
 		}
 	}
+	if r.AlertDays != nil {
+		if err := a.keepAlertsFor(ctx, *r.AlertDays); err != nil {
+			return answer[none]{}, err
+		}
+	}
 	return answer[none]{message: "Platform settings are updated successfully"}, nil
+}
+
+func (a *api) keepAlertsFor(ctx context.Context, days int) error {
+	before, err := a.Alerts.Days(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.Alerts.SetDays(ctx, days); err != nil {
+		return err
+	}
+	a.record(ctx, "alerts.days.set", "", map[string]any{"before": before, "after": days})
+	return nil
 }
 
 func (a *api) gatherFor(ctx context.Context, d time.Duration) error {

@@ -101,7 +101,7 @@ func TestRetentionSettings(t *testing.T) {
 			}
 		}
 		w.expect("platform", "GET", "/management/settings", nil)
-		w.expect("platform_set", "PUT", "/management/settings", map[string]any{"purge_data_duration": 21, "alert_aggregation_duration": "90"})
+		w.expect("platform_set", "PUT", "/management/settings", map[string]any{"purge_data_duration": 21, "alert_aggregation_duration": "90", "alert_days": 90})
 		w.expect("platform_after", "GET", "/management/settings", nil)
 		w.expect("platform_neither", "POST", "/management/settings", nil)
 		w.expect("platform_wrong", "PUT", "/management/settings", map[string]any{"purge_data_duration": 0, "alert_aggregation_duration": 0})
@@ -109,7 +109,7 @@ func TestRetentionSettings(t *testing.T) {
 		if err != nil || keep.ResultsDays != 21 || keep.StatusDays != 21 || keep.LiveDays != 30 {
 			t.Errorf("%+v, %v", keep, err)
 		}
-		w.audited([]string{"retention.set", "retention.set", "alerts.aggregation.set"})
+		w.audited([]string{"retention.set", "retention.set", "alerts.aggregation.set", "alerts.days.set"})
 	})
 }
 
