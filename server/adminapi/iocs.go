@@ -20,6 +20,13 @@ func (a *api) iocRoutes() []route {
 	return []route{
 		{"GET", "/iocs", in, handle(a, a.viewIOCs), "View the indicators that people entered"},
 		{"POST", "/iocs/add", in, actUpTo(a, iocsLimit, a.setIOCs), "Replace the indicators that people entered"},
+		{"POST", "/iocs/import", in, actUpTo(a, importLimit, a.importIOCs), "Import a file of indicators: CSV, a list, STIX 2.1, MISP or OTX"},
+		{"GET", "/iocs/list", in, handle(a, a.listIOCs), "List indicators of all feeds"},
+		{"GET", "/iocs/feeds", in, handle(a, a.listFeeds), "List the feeds of indicators with their counts"},
+		{"DELETE", "/iocs/feeds/{feed}", in, act(a, a.deleteFeed), "Delete a feed with its indicators"},
+		{"POST", "/iocs/delete", in, act(a, a.deleteIOCs), "Delete indicators by their ids"},
+		{"GET", "/iocs/lookup", in, handle(a, a.lookupIOC), "Look up whether a value is an indicator, and which hosts had it"},
+		{"GET", "/iocs/retro", in, handle(a, a.listRetro), "View the last searches for new indicators in what was stored before"},
 	}
 }
 

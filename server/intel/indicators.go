@@ -111,6 +111,10 @@ func normal(of indicator.Type, value string, exact bool) (normal, problem string
 		return value, domainProblem(value)
 	case Address:
 		return normalAddress(value)
+	case Path:
+		if !strings.ContainsAny(value, `/\`) {
+			return "", "is a name, not the path of a file"
+		}
 	case URL:
 		if !strings.Contains(value, "://") || strings.ContainsFunc(value, unicode.IsSpace) {
 			return "", "is no URL"

@@ -11,7 +11,7 @@ import (
 const (
 	// batch is how many indicators one transaction stores: SQLite has one writer, and
 	// what hosts report must not wait long for it.
-	batch = 2_000
+	batch = 4_000
 	// maxSelf is how many indicators people may enter.
 	maxSelf = 50_000
 )

@@ -1,0 +1,109 @@
+package adminapi
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"muster/server/fault"
+	"muster/server/httpkit"
+	"muster/server/indicator"
+	"muster/server/intel"
+)
+
+// importLimit bounds a file of indicators and the form around it, in bytes.
+const importLimit = 64<<20 + 64<<10
+
+type importIOCsRequest struct {
+	Feed       string       `arg:"feed,required"`
+	File       httpkit.File `arg:"file"`
+	Content    string       `arg:"content"` // instead of a file
+	Format     string       `arg:"format,choices=csv|list|stix|misp|otx"`
+	Type       string       `arg:"type,choices=md5|sha1|sha256|domain_name|remote_address|url|path"`
+	ThreatName string       `arg:"threat_name"`
+	Severity   string       `arg:"severity,default=WARNING,choices=INFO|LOW|WARNING|CRITICAL"`
+	Confidence int          `arg:"confidence,default=0,min=0,max=100"`
+	Expires    string       `arg:"expires"`
+	Replace    bool         `arg:"replace,default=false"`
+}
+
+// iocImportView is what became of a file. Problems has the first thousand of what is bad.
+type iocImportView struct {
+	Feed     string           `json:"feed"`
+	Format   string           `json:"format"`
+	Stored   int              `json:"stored"`
+	Added    int              `json:"added"`
+	Changed  int              `json:"changed"`
+	Deleted  int              `json:"deleted"`
+	Bad      int              `json:"bad"`
+	Skipped  int              `json:"skipped"`
+	Problems []iocProblemView `json:"problems"`
+}
+
+type iocProblemView struct {
+	Number int    `json:"number"`
+	Reason string `json:"reason"`
+}
+
+func (a *api) importIOCs(ctx context.Context, r importIOCsRequest) (answer[iocImportView], error) {
+	expires, err := a.expiry(r.Expires)
+	if err != nil {
+		return answer[iocImportView]{}, err
+	}
+	content := r.File.Content
+	if len(content) == 0 {
+		content = []byte(r.Content)
+	}
+	if len(content) == 0 {
+		return answer[iocImportView]{}, fault.Fields(map[string]string{"file": "A file, or its text as content, is required"})
+	}
+	threat := strings.TrimSpace(r.ThreatName)
+	if threat == "" {
+		threat = r.Feed
+	}
+	parsed, err := intel.Parse(content, intel.Format(r.Format), intel.Defaults{
+		Type: indicator.Type(r.Type), ThreatName: threat, Severity: r.Severity, Confidence: r.Confidence, Expires: expires,
+	})
+	if err != nil {
+		return answer[iocImportView]{}, err
+	}
+	view := iocImportView{Feed: r.Feed, Format: string(parsed.Format), Bad: parsed.Bad, Skipped: parsed.Skipped, Problems: make([]iocProblemView, 0, len(parsed.Problems))}
+	for _, p := range parsed.Problems {
+		view.Problems = append(view.Problems, iocProblemView(p))
+	}
+	if len(parsed.Indicators) == 0 {
+		return answer[iocImportView]{}, nothingIn(view)
+	}
+	done, err := a.Intel.Import(ctx, intel.Import{Feed: r.Feed, Indicators: parsed.Indicators, Replace: r.Replace})
+	view.Stored, view.Added, view.Changed, view.Deleted = done.Count, done.Added, done.Changed, done.Deleted
+	if done.Count > 0 {
+		a.record(ctx, "iocs.import", r.Feed, map[string]any{
+			"format": view.Format, "stored": done.Count, "added": done.Added, "changed": done.Changed, "deleted": done.Deleted, "bad": view.Bad, "replace": r.Replace, "complete": err == nil,
+		})
+	}
+	if err != nil {
+		return answer[iocImportView]{}, err
+	}
+	return answer[iocImportView]{"Successfully imported the iocs", view}, nil
+}
+
+// nothingIn says why a file has nothing, by its first problem.
+func nothingIn(view iocImportView) error {
+	why := "There is no indicator in the file"
+	if len(view.Problems) > 0 {
+		why += ": " + view.Problems[0].Reason
+	}
+	return fault.New(fault.Unprocessable, "%s", why)
+}
+
+// expiry reads a time to come.
+func (a *api) expiry(text string) (time.Time, error) {
+	if strings.TrimSpace(text) == "" {
+		return time.Time{}, nil
+	}
+	at, err := argMoment("expires", text)
+	if err == nil && !at.After(a.Now()) {
+		err = fault.Fields(map[string]string{"expires": "This is past already"})
+	}
+	return at, err
+}
