@@ -1,6 +1,7 @@
 package matcher
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ type automaton struct {
 	start uint32
 	table []uint32 // rows; a transition is the offset of a row, and hit when that has hits
 	hits  []chained
+	first int // the number of hits[0] among those of all automata
 }
 
 // chained is a signal, and the next one that the same state reports.
@@ -46,7 +48,10 @@ func newAutomaton(needs []condition.Need, signals []int32, length, limit int) *a
 		n.Text = text
 		texts[i] = literal{a.encode(n), signals[i]}
 	}
-	slices.SortFunc(texts, func(x, y literal) int { return strings.Compare(x.text, y.text) })
+	slices.SortFunc(texts, func(x, y literal) int {
+		return cmp.Or(strings.Compare(x.text, y.text), cmp.Compare(x.signal, y.signal))
+	})
+	texts = slices.Compact(texts)
 	last, ok := a.grow(texts, limit)
 	if !ok {
 		return nil
@@ -185,8 +190,16 @@ func (a *automaton) scan(value string, st *state) {
 	}
 }
 
+// report fires the signals of a state, once for an event: a long value may come
+// through it again and again.
 func (a *automaton) report(at uint32, st *state) {
-	for i := a.table[at+a.width-1]; i != 0; {
+	i := a.table[at+a.width-1]
+	reported := &st.reported[a.first+int(i)]
+	if *reported == st.epoch {
+		return
+	}
+	*reported = st.epoch
+	for i != 0 {
 		h := &a.hits[i]
 		st.fire(h.signal)
 		i = uint32(h.next)

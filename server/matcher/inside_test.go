@@ -174,7 +174,7 @@ func TestAnAutomatonFindsAllTexts(t *testing.T) {
 			numbers = append(numbers, int32(i))
 		}
 		a := newAutomaton(needs, numbers, maxLength, maxEntries)
-		st := newState(&Program{signals: make([]signal, len(needs))})
+		st := newState(&Program{signals: make([]signal, len(needs)), hits: len(a.hits)})
 		for range 10 {
 			value := word(random.IntN(12))
 			st.epoch++

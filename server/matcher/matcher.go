@@ -68,6 +68,7 @@ type Program struct {
 	byTable  map[string][]int32 // groups
 	anyTable []int32
 	signals  []signal
+	hits     int // of all automata
 	steps    []step
 	starts   []int32 // by rule: the first of its steps
 	counters []counters

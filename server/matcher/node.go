@@ -1,10 +1,6 @@
 package matcher
 
-import (
-	"slices"
-
-	"muster/server/condition"
-)
+import "muster/server/condition"
 
 // node is a part of a condition. Negations stand at its leaves alone.
 type node struct {
@@ -69,9 +65,9 @@ func (c *compiler) leaf(l *condition.Leaf, negated bool) *node {
 	return out
 }
 
-// uses adds the tests of a rule, each once.
+// uses adds the tests of a node; one that stands twice is added twice.
 func (n *node) uses(tests []int32) []int32 {
-	if n.kind == leaf && !slices.Contains(tests, n.test) {
+	if n.kind == leaf {
 		return append(tests, n.test)
 	}
 	for _, part := range n.nodes {

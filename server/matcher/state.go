@@ -17,6 +17,7 @@ type state struct {
 	epoch      uint32
 	marks      []uint32 // by test: the epoch, and in the last bit whether it is true
 	fired      []uint32 // by signal: the epoch
+	reported   []uint32 // by state of the automata that has hits: the epoch
 	woken      []uint32 // by rule: the epoch
 	entered    []uint32 // by group: the epoch
 	values     []value  // by field
@@ -39,7 +40,7 @@ const maxEpoch = 1<<31 - 1
 
 func newState(p *Program) *state {
 	st := &state{
-		p: p, marks: make([]uint32, len(p.tests)), fired: make([]uint32, len(p.signals)),
+		p: p, marks: make([]uint32, len(p.tests)), fired: make([]uint32, len(p.signals)), reported: make([]uint32, p.hits),
 		woken: make([]uint32, len(p.starts)), entered: make([]uint32, len(p.groups)), values: make([]value, len(p.fields)),
 		lot: rand.Uint32(),
 	}
@@ -67,6 +68,7 @@ func (st *state) enter(row *condition.Object) {
 		st.epoch = 1
 		clear(st.marks)
 		clear(st.fired)
+		clear(st.reported)
 		clear(st.woken)
 		clear(st.entered)
 		clear(st.values)

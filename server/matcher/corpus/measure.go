@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/server/condition"
@@ -16,7 +17,7 @@ type Measurement struct {
 	Hostile Rate
 }
 
-// Rate is about events of one kind. Each was read from its JSON as well.
+// Rate is about events of one kind. The time to read them from their JSON counts.
 type Rate struct {
 	Indexed   float64 // events a second
 	OneByOne  float64 // events a second when each rule's tree is matched
@@ -40,7 +41,12 @@ func Compiled(n int) (*matcher.Program, []matcher.Rule, error) {
 // Table is the one that the rules are for.
 const Table = "process_etw_events"
 
-// Measure takes about four times the given time.
+// rounds is how often each rate is taken: the indexed one and the other take turns,
+// and the medians count.
+const rounds = 5
+
+// Measure takes somewhat more than the given time. It fails when the index and the
+// trees differ.
 func Measure(n int, during time.Duration) (Measurement, error) {
 	began := time.Now()
 	program, rules, err := Compiled(n)
@@ -48,6 +54,7 @@ func Measure(n int, during time.Duration) (Measurement, error) {
 		return Measurement{}, err
 	}
 	m := Measurement{Compile: time.Since(began), Stats: program.Stats()}
+	during /= 4 * rounds
 	if m.Benign, err = rate(program, rules, Benign(), during); err != nil {
 		return m, err
 	}
@@ -55,39 +62,46 @@ func Measure(n int, during time.Duration) (Measurement, error) {
 	return m, err
 }
 
-func rate(program *matcher.Program, rules []matcher.Rule, events []string, during time.Duration) (r Rate, err error) {
+func rate(program *matcher.Program, rules []matcher.Rule, events []string, during time.Duration) (Rate, error) {
 	program.Drain(func(int, matcher.Counts) {})
 	var row condition.Object
-	indexed, found := 0, 0
-	r.Indexed, err = perSecond(events, &row, during, func() {
-		indexed++
-		program.Match(matcher.Event{Tables: []string{Table}, Row: &row}, func(int) { found++ })
-	})
-	if err != nil {
-		return r, err
+	event := matcher.Event{Tables: []string{Table}, Row: &row}
+	var taken, found, takenByOne, foundByOne int
+	var indexed, oneByOne [rounds]float64
+	for i := range rounds {
+		var err error
+		if indexed[i], err = perSecond(events, &row, during, func() {
+			taken++
+			program.Match(event, func(int) { found++ })
+		}); err != nil {
+			return Rate{}, err
+		}
+		if oneByOne[i], err = perSecond(events, &row, during, func() {
+			takenByOne++
+			for _, rule := range rules {
+				if rule.Tree.Match(&row) {
+					foundByOne++
+				}
+			}
+		}); err != nil {
+			return Rate{}, err
+		}
+	}
+	if found*takenByOne != foundByOne*taken {
+		return Rate{}, fmt.Errorf("the index finds %d matches in %d events, one by one there are %d in %d", found, taken, foundByOne, takenByOne)
 	}
 	evaluated := uint64(0)
 	program.Drain(func(_ int, c matcher.Counts) { evaluated += c.Evaluated })
-	r.Evaluated, r.Matched = float64(evaluated)/float64(indexed), float64(found)/float64(indexed)
-	count, matched := 0, 0
-	r.OneByOne, err = perSecond(events, &row, during, func() {
-		count++
-		for _, rule := range rules {
-			if rule.Tree.Match(&row) {
-				matched++
-			}
-		}
-	})
-	if err == nil && indexed%len(events) == 0 && count%len(events) == 0 && found*count != matched*indexed {
-		err = fmt.Errorf("the index finds %d matches in %d events, one by one there are %d in %d", found, indexed, matched, count)
-	}
-	return r, err
+	slices.Sort(indexed[:])
+	slices.Sort(oneByOne[:])
+	per := float64(taken)
+	return Rate{indexed[rounds/2], oneByOne[rounds/2], float64(evaluated) / per, float64(found) / per}, nil
 }
 
 // perSecond reads and handles the events over and over, all of them each time.
 func perSecond(events []string, row *condition.Object, during time.Duration, handle func()) (float64, error) {
 	began, n := time.Now(), 0
-	for time.Since(began) < during {
+	for n == 0 || time.Since(began) < during {
 		for _, columns := range events {
 			if err := row.Load(columns); err != nil {
 				return 0, err
