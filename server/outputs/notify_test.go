@@ -65,7 +65,7 @@ func TestADeliveryThatIsRefusedIsDeadAndCanBeReplayed(t *testing.T) {
 			r.tell(r.raise(fmt.Sprint(n)), "hook")
 		}
 		r.run()
-		r.until("all are dead", func() bool { return len(r.jobs(jobs.Dead)) == 3 })
+		r.until("all are dead", func() bool { r.clock.pass(time.Millisecond); return len(r.jobs(jobs.Dead)) == 3 })
 		dead := r.jobs(jobs.Dead)
 		if dead[0].Attempts != 1 || !strings.HasSuffix(dead[0].LastError, "answered 403 Forbidden") {
 			t.Errorf("%+v", dead[0])
@@ -74,7 +74,7 @@ func TestADeliveryThatIsRefusedIsDeadAndCanBeReplayed(t *testing.T) {
 		if n, err := r.alerters.Replay(ctx, dead[0].JobID); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		r.until("one is delivered", func() bool { return len(r.jobs("")) == 2 })
+		r.until("one is delivered", func() bool { r.clock.pass(time.Millisecond); return len(r.jobs("")) == 2 })
 		r.ok(r.alerters.Discard(ctx, dead[1].JobID))
 		if err := r.alerters.Discard(ctx, dead[1].JobID); !fault.Is(err, fault.NotFound) {
 			t.Errorf("discarded again: %v", err)
@@ -85,7 +85,7 @@ func TestADeliveryThatIsRefusedIsDeadAndCanBeReplayed(t *testing.T) {
 		if n, err := r.alerters.Replay(ctx, 0); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		r.until("the rest is delivered", func() bool { return len(r.jobs("")) == 0 })
+		r.until("the rest is delivered", func() bool { r.clock.pass(time.Millisecond); return len(r.jobs("")) == 0 })
 		if n := len(server.requests()); n != 5 {
 			t.Errorf("%d requests", n)
 		}
@@ -119,7 +119,7 @@ func TestAReceiverThatIsDownIsLeftAlone(t *testing.T) {
 		r.add("down", "webhook", map[string]any{"url": down.URL})
 		r.add("well", "webhook", map[string]any{"url": well.URL})
 		raised := r.raise("1")
-		const each = 40
+		const each = 20
 		for range each {
 			r.tell(raised, "down")
 		}
@@ -134,12 +134,12 @@ func TestAReceiverThatIsDownIsLeftAlone(t *testing.T) {
 		if n := len(r.jobs(jobs.Dead)); n != 0 {
 			t.Errorf("%d are dead", n)
 		}
-		for range 6 { // a long outage
+		for range 4 { // a long outage
 			r.clock.pass(lastPause)
 			before := len(down.requests())
 			r.until("somebody tries", func() bool { r.clock.pass(time.Second); return len(down.requests()) > before })
 		}
-		if n := len(down.requests()); n > 2*alerterAtOnce+14 {
+		if n := len(down.requests()); n > 2*alerterAtOnce+8 {
 			t.Errorf("%d requests to a receiver that is down", n)
 		}
 		up.Store(true)
