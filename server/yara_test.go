@@ -22,28 +22,7 @@ import (
 func TestYARARulesReachAgents(t *testing.T) {
 	p := newProcess(t, dbtest.URL(t, database.SQLite), "MUSTER_AGENT_URL=https://127.0.0.1:1")
 	token := signIn(t, p)
-	upload := func(content string) (int, string) {
-		var form bytes.Buffer
-		writer := multipart.NewWriter(&form)
-		part, err := writer.CreateFormFile("file", "web.yar")
-		if err == nil {
-			_, err = part.Write([]byte(content))
-		}
-		if err != nil || writer.Close() != nil {
-			t.Fatal(err)
-		}
-		request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url()+"/services/api/v1/yara/add", &form)
-		request.Header.Set("Content-Type", writer.FormDataContentType())
-		request.Header.Set("x-access-token", token)
-		response, err := p.client().Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = response.Body.Close() }()
-		var answer bytes.Buffer
-		_, _ = answer.ReadFrom(response.Body)
-		return response.StatusCode, answer.String()
-	}
+	upload := func(content string) (int, string) { return uploadYARA(p, token, "web.yar", content) }
 	if status, answer := upload("rule web {\n condition: x }"); status != 422 || !strings.Contains(answer, `line 2: undefined identifier \"x\"`) {
 		t.Errorf("wrong rules: %d %s", status, answer)
 	}
@@ -154,4 +133,29 @@ func TestAgentsAddress(t *testing.T) {
 			}
 		})
 	}
+}
+
+// uploadYARA uploads a file of rules.
+func uploadYARA(p *process, token, name, content string) (int, string) {
+	p.Helper()
+	var form bytes.Buffer
+	writer := multipart.NewWriter(&form)
+	part, err := writer.CreateFormFile("file", name)
+	if err == nil {
+		_, err = part.Write([]byte(content))
+	}
+	if err != nil || writer.Close() != nil {
+		p.Fatal(err)
+	}
+	request, _ := http.NewRequestWithContext(p.Context(), http.MethodPost, p.url()+"/services/api/v1/yara/add", &form)
+	request.Header.Set("Content-Type", writer.FormDataContentType())
+	request.Header.Set("x-access-token", token)
+	response, err := p.client().Do(request)
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer bytes.Buffer
+	_, _ = answer.ReadFrom(response.Body)
+	return response.StatusCode, answer.String()
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"strings"
 	"sync"
@@ -139,4 +140,9 @@ func (s *Server) serve(conn net.Conn) {
 	}
 	for session.next() {
 	}
+}
+
+// PEM is the certificate, for those who trust a file of them.
+func (s *Server) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.cert.Certificate[0]})
 }
