@@ -43,7 +43,7 @@ func sigmaMapping(file string) (*sigma.Mapping, error) {
 
 // openDetection puts together what looks at reports and raises alerts.
 func (a *app) openDetection() {
-	raiser := &pipeline.Raiser{DB: a.db, Alerts: a.alerts, Jobs: a.jobs, Bus: a.bus}
+	raiser := &pipeline.Raiser{DB: a.db, Alerts: a.alerts, Jobs: a.jobs, Bus: a.bus, Everyone: a.activeAlerters}
 	a.detection = &pipeline.Detection{
 		Raiser: raiser, Hosts: a.hosts, Results: a.results, Detect: a.detect, Intel: a.intel, Tables: a.schedule.Tables, Log: a.log,
 	}
@@ -56,6 +56,18 @@ func (a *app) openDetection() {
 		}
 		a.jobs.Handle(jobs.Worker{Kind: pipeline.ScanJob, Run: a.scans.Work, Timeout: yara.ScanTime + time.Minute})
 	}
+}
+
+// activeAlerters names whom alerts are told that name nobody themselves.
+func (a *app) activeAlerters(ctx context.Context) ([]string, error) {
+	all, err := a.alerters.List(ctx)
+	var names []string
+	for _, receiver := range all {
+		if receiver.Active {
+			names = append(names, receiver.Name)
+		}
+	}
+	return names, err
 }
 
 // detectionWorks is the periodic work of detection.

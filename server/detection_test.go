@@ -43,6 +43,9 @@ func TestAttacksRaiseAlerts(t *testing.T) {
 			d.ruleOfOurOwn(mail, hook)
 			d.indicators()
 			d.carves()
+			eventually(t, time.Minute, "all alerters are told of indicators and YARA too", func() bool {
+				return len(hook.about("bad server")) == 2 && len(hook.about("evil_mark")) == 1
+			})
 			if err := d.stop(); err != nil {
 				t.Errorf("the server did not stop cleanly: %v", err)
 			}

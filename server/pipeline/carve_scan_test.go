@@ -16,6 +16,7 @@ import (
 	"muster/server/alerts"
 	"muster/server/carves"
 	"muster/server/fault"
+	"muster/server/outputs"
 	"muster/yara"
 )
 
@@ -122,7 +123,7 @@ func TestCarvesAreScannedMemberByMemberAndAgainWithNewFiles(t *testing.T) {
 		if cmp.Diff(want, data["strings"]) != "" || data["rule"] != "evil" || data["file"] != "evil.yar" || data["carve_id"] != float64(plain.ID) {
 			r.Errorf("it says %v", data)
 		}
-		if got := len(r.waiting(NotifyJob)); got != 1 {
+		if got := len(r.waiting(outputs.NotifyKind)); got != 1 {
 			r.Errorf("%d are told", got)
 		}
 		for _, carve := range []*carves.Carve{plain, zipped} {

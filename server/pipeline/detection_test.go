@@ -13,6 +13,7 @@ import (
 	"muster/server/detect"
 	"muster/server/intel"
 	"muster/server/jobs"
+	"muster/server/outputs"
 )
 
 func TestARowThatMeetsARuleRaisesAnAlertInItsCommit(t *testing.T) {
@@ -40,8 +41,8 @@ func TestARowThatMeetsARuleRaisesAnAlertInItsCommit(t *testing.T) {
 			r.Error(diff)
 		}
 		told := []string{}
-		for _, j := range r.waiting(NotifyJob) {
-			n := decoded[Notify](r, j.Args)
+		for _, j := range r.waiting(outputs.NotifyKind) {
+			n := decoded[outputs.NotifyArgs](r, j.Args)
 			if n.AlertID != a.ID || n.EventID == 0 {
 				r.Errorf("the job is %+v", n)
 			}
@@ -75,7 +76,7 @@ func TestARowThatHoldsIndicatorsRaisesAnAlertForEach(t *testing.T) {
 		if data := decoded[map[string]any](r, raised[1].SourceData); data["confidence"] != 80.0 || data["feed"] != "self" {
 			r.Errorf("it says %v", data)
 		}
-		if told := r.waiting(NotifyJob); len(told) != 2 || decoded[Notify](r, told[0].Args).Alerter != "mail" {
+		if told := r.waiting(outputs.NotifyKind); len(told) != 2 || decoded[outputs.NotifyArgs](r, told[0].Args).Alerter != "mail" {
 			r.Errorf("told %+v", told)
 		}
 	})

@@ -7,18 +7,8 @@ import (
 	"muster/server/bus"
 	"muster/server/database"
 	"muster/server/jobs"
+	"muster/server/outputs"
 )
-
-// NotifyJob is the kind of the job that tells one alerter of one alert. Its
-// arguments are a Notify.
-const NotifyJob = "alert.notify"
-
-// Notify says whom to tell of which alert.
-type Notify struct {
-	AlertID int64  `json:"alert_id"`
-	EventID int64  `json:"event_id"` // that raised it
-	Alerter string `json:"alerter"`
-}
 
 // Raiser raises alerts and sees to it that people are told.
 type Raiser struct {
@@ -27,8 +17,8 @@ type Raiser struct {
 	Jobs   *jobs.Queue
 	Bus    bus.Bus
 	// Everyone names the alerters that are told of what names none itself, which is
-	// everything but rules (esp-api 3); nil: nobody.
-	Everyone func() []string
+	// everything but rules (esp-api 3).
+	Everyone func(context.Context) ([]string, error)
 }
 
 // raise stores findings in a transaction, with a job for each alerter of every alert
@@ -47,24 +37,25 @@ func (r *Raiser) raise(ctx context.Context, tx *database.DB, all []found) (raise
 		if !one.New {
 			continue
 		}
-		for _, alerter := range r.alerters(all, one.Alert) {
-			work = append(work, jobs.NewJob{Kind: NotifyJob, Args: Notify{AlertID: one.Alert.ID, EventID: one.EventID, Alerter: alerter}})
+		alerters, err := r.alerters(ctx, all, one.Alert)
+		if err != nil {
+			return nil, err
+		}
+		for _, alerter := range alerters {
+			work = append(work, jobs.NewJob{Kind: outputs.NotifyKind, Args: outputs.NotifyArgs{AlertID: one.Alert.ID, EventID: one.EventID, Alerter: alerter}})
 		}
 	}
 	return raised, r.Jobs.With(tx).Add(ctx, work...)
 }
 
 // alerters are those of the finding that raised the alert.
-func (r *Raiser) alerters(all []found, a alerts.Alert) []string {
+func (r *Raiser) alerters(ctx context.Context, all []found, a alerts.Alert) ([]string, error) {
 	for _, f := range all {
 		if f.HostID == a.HostID && f.Group == a.Group && f.alerters != nil {
-			return f.alerters
+			return f.alerters, nil
 		}
 	}
-	if r.Everyone == nil {
-		return nil
-	}
-	return r.Everyone()
+	return r.Everyone(ctx)
 }
 
 // Committed tells everybody who waits that there are alerts and jobs.

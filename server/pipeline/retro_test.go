@@ -12,6 +12,7 @@ import (
 	"muster/server/indicator"
 	"muster/server/intel"
 	"muster/server/jobs"
+	"muster/server/outputs"
 	"muster/server/results"
 	"muster/server/seal"
 )
@@ -101,7 +102,7 @@ func TestNewIndicatorsAreLookedForInThePast(t *testing.T) {
 					"evil":  `socket_events 3000 1 [{domain_name is_indicator evil.example}]`,
 					"net":   `socket_events 3000 1 [{remote_address is_indicator 192.0.2.0/24}]`,
 				})
-				if n := len(r.waiting(NotifyJob)); n != 3 {
+				if n := len(r.waiting(outputs.NotifyKind)); n != 3 {
 					t.Errorf("%d are told", n)
 				}
 			})

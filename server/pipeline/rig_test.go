@@ -70,7 +70,7 @@ func newRig(t *testing.T, db *database.DB, o rigOptions) *rig {
 	r.intel = intel.New(db, box, r.bus, log, intel.Options{})
 	r.ok(r.intel.Load(ctx))
 	r.jobs = jobs.NewQueue(db, r.bus, log, jobs.QueueOptions{Poll: 20 * time.Millisecond})
-	raiser := &Raiser{DB: db, Alerts: r.alerts, Jobs: r.jobs, Bus: r.bus, Everyone: func() []string { return o.everyone }}
+	raiser := &Raiser{DB: db, Alerts: r.alerts, Jobs: r.jobs, Bus: r.bus, Everyone: func(context.Context) ([]string, error) { return o.everyone, nil }}
 	d := &Detection{Raiser: raiser, Hosts: register, Detect: r.detect, Intel: r.intel, Log: log,
 		Tables: func(_ *hosts.Host, name string) []string { return []string{name} }}
 	r.results = results.New(db, r.bus, log, results.Options{Found: d.Found, FoundCommitted: d.Committed})
