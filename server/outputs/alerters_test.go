@@ -187,7 +187,7 @@ func FuzzSettings(f *testing.F) {
 }
 
 func FuzzRow(f *testing.F) {
-	f.Add([]byte(`{"a":"b","c":1e9,"d":{"e":[null]}}`), []byte(`[{"Field":"a","Wanted":{}},7]`))
+	f.Add([]byte(`{"a":"b","c":1e9,"d":{"e":[null]}}`), []byte(`[{"field":"a","value":{}},7]`))
 	f.Fuzz(func(t *testing.T, row, why []byte) {
 		for _, c := range columnsOf(row, 10, 50) {
 			if len(c.value) > 50 {

@@ -220,3 +220,19 @@ func TestEmail(t *testing.T) {
 		}
 	}
 }
+
+func TestReasonsInWords(t *testing.T) {
+	why := `[{"field":"path","operator":"matches_regex","value":"^/tmp/","actual":"/usr/bin/x","negated":true},
+		{"field":"remote_address","operator":"is_indicator","value":"192.0.2.0/24","actual":"192.0.2.9"},
+		{"field":"uid","operator":"equal","value":0,"actual":"0"}, {"unknown":"shape\n"}, 7]`
+	want := []string{
+		"path not matches regex ^/tmp/ (it is /usr/bin/x)", "remote_address is indicator 192.0.2.0/24 (it is 192.0.2.9)", "uid equal 0 (it is 0)",
+		`{"unknown":"shape\n"}`, "7",
+	}
+	if diff := cmp.Diff(want, reasons(json.RawMessage(why))); diff != "" {
+		t.Error(diff)
+	}
+	if got := reasons(json.RawMessage(`{"no":"list"}`)); got != nil {
+		t.Error(got)
+	}
+}

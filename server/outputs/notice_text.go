@@ -78,7 +78,7 @@ func cut(text string, size int) string {
 }
 
 // reasons are the predicates that made an alert's row match, a line each. They are
-// stored as what condition.Evidence has, or as whatever else saw something says.
+// stored by pipeline; what it did not write is shown as it is.
 func reasons(why json.RawMessage) []string {
 	var stored []json.RawMessage
 	if json.Unmarshal(why, &stored) != nil {
@@ -88,7 +88,7 @@ func reasons(why json.RawMessage) []string {
 	for _, raw := range stored[:min(len(stored), maxReasons)] {
 		var one struct {
 			Field, Operator string
-			Wanted, Actual  any
+			Value, Actual   any
 			Negated         bool
 		}
 		var line string
@@ -97,7 +97,7 @@ func reasons(why json.RawMessage) []string {
 			if one.Negated {
 				not = "not "
 			}
-			line = fmt.Sprintf("%s %s%s %s (it is %s)", one.Field, not, strings.ReplaceAll(one.Operator, "_", " "), asLine(one.Wanted), asLine(one.Actual))
+			line = fmt.Sprintf("%s %s%s %s (it is %s)", one.Field, not, strings.ReplaceAll(one.Operator, "_", " "), asLine(one.Value), asLine(one.Actual))
 		} else {
 			line = string(raw)
 		}

