@@ -66,6 +66,9 @@ func (a *api) momentOf(ctx context.Context, alert alerts.Alert) (moment, error) 
 		m.unix = alert.Time.Unix()
 	}
 	m.at = lineage.Time(alert.Columns, m.unix)
+	if alert.ResultID == 0 {
+		return m, nil
+	}
 	rows, err := a.Results.Find(ctx, []int64{alert.ResultID})
 	if len(rows) == 1 {
 		m.arrived = rows[0].ReceivedAt

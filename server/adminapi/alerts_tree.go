@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,8 +99,8 @@ func (a *api) alertMarks(ctx context.Context, host *hosts.Host, forest *lineage.
 	if err != nil {
 		return nil, err
 	}
-	if host.State != hosts.Active { // whose alerts are not listed
-		near = []alerts.Alert{around}
+	if !slices.ContainsFunc(near, func(alert alerts.Alert) bool { return alert.ID == around.ID }) {
+		near = append(near, around) // there are too many, or the host was removed
 	}
 	marks := map[string][]treeAlert{}
 	for _, alert := range near {

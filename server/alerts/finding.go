@@ -59,9 +59,10 @@ func Severities() []string { return []string{"INFO", "LOW", "WARNING", "CRITICAL
 
 // Bounds of a finding.
 const (
-	maxText       = 1_000     // of a name, in bytes
-	maxKey        = 200       // of Group and Once; longer ones are hashed
-	maxSourceData = 256 << 10 // of the report of a service
+	maxText     = 1_000     // of a name, in bytes
+	maxListed   = 100       // techniques, tactics
+	maxKey      = 200       // of Group and Once; longer ones are hashed
+	maxDocument = 256 << 10 // of a row, of the report of a service
 )
 
 // sound returns the finding as it can be stored, or an Invalid fault.
@@ -76,10 +77,14 @@ func (f Finding) sound() (Finding, error) {
 	}
 	f.Name, f.QueryName, f.Action = text(f.Name), text(f.QueryName), text(f.Action)
 	f.Group, f.Once = key(f.Group), key(f.Once)
+	f.TechniqueIDs, f.Tactics = listed(f.TechniqueIDs), listed(f.Tactics)
 	f.Columns, f.SourceData, f.ReconQueries = document(f.Columns, "{}"), document(f.SourceData, "{}"), document(f.ReconQueries, "{}")
 	f.Why = document(f.Why, "[]")
-	if len(f.SourceData) > maxSourceData {
+	if len(f.SourceData) > maxDocument {
 		f.SourceData = json.RawMessage(`{"omitted":"the report is too large to be kept"}`)
+	}
+	if len(f.Columns) > maxDocument {
+		f.Columns = json.RawMessage(`{"omitted":"the row is too large to be kept with its alert"}`)
 	}
 	return f, nil
 }
@@ -95,6 +100,15 @@ func text(t string) string {
 		cut--
 	}
 	return t[:cut]
+}
+
+// listed is a list whose texts are storable, and that has no more than it needs.
+func listed(list []string) []string {
+	sound := make([]string, 0, len(list))
+	for _, t := range list[:min(len(list), maxListed)] {
+		sound = append(sound, text(t))
+	}
+	return sound
 }
 
 // key keeps a key short enough for an index.

@@ -195,12 +195,16 @@ func TestWhatCannotBeStoredIsMended(t *testing.T) {
 	each(t, func(r *rig) {
 		f := finding(1)
 		f.Name, f.Columns, f.Why, f.QueryName = strings.Repeat("é", 600)+"\x00", json.RawMessage("no JSON"), nil, "a\x00\xff"
-		f.SourceData = json.RawMessage(`"` + strings.Repeat("x", maxSourceData) + `"`)
-		f.TechniqueIDs, f.Tactics = nil, nil
+		f.SourceData = json.RawMessage(`"` + strings.Repeat("x", maxDocument) + `"`)
+		f.TechniqueIDs, f.Tactics = []string{"T1\x00"}, nil
 		got := r.raised(f)[0].Alert
 		if got.Name != strings.Repeat("é", 500) || string(got.Columns) != "{}" || string(got.Why) != "[]" || got.QueryName != "a\uFFFD" ||
-			!strings.HasPrefix(string(got.SourceData), `{"omitted"`) || got.TechniqueIDs == nil || got.Tactics == nil {
+			!strings.HasPrefix(string(got.SourceData), `{"omitted"`) || !slices.Equal(got.TechniqueIDs, []string{"T1"}) || got.Tactics == nil {
 			r.t.Errorf("%+v", got)
+		}
+		f.Columns = json.RawMessage(`{"a":"` + strings.Repeat("x", maxDocument) + `"}`)
+		if got := r.raised(f)[0]; got.New || !strings.HasPrefix(r.eventColumns(got.EventID), `{"omitted"`) {
+			r.t.Errorf("a large row: %+v", got)
 		}
 		for sentence, wrong := range map[string]func(*Finding){
 			"no host":          func(f *Finding) { f.HostID = 0 },
@@ -217,6 +221,13 @@ func TestWhatCannotBeStoredIsMended(t *testing.T) {
 			r.t.Errorf("afterwards there are %d alerts, %v", len(alerts), err)
 		}
 	})
+}
+
+func (r *rig) eventColumns(id int64) string {
+	r.t.Helper()
+	event, err := r.FindEvent(r.t.Context(), id)
+	r.ok(err)
+	return string(event.Columns)
 }
 
 func TestRaisingGoesWithItsTransaction(t *testing.T) {
@@ -285,4 +296,61 @@ func TestManyRaiseAtOnce(t *testing.T) {
 			r.t.Errorf("%d events of %d", events, want)
 		}
 	})
+}
+
+// TestRaisingHandlingAndPurgingAtOnce: whoever changes alerts while others raise them
+// waits, and nobody for ever.
+func TestRaisingHandlingAndPurgingAtOnce(t *testing.T) {
+	each(t, func(r *rig) {
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+		defer cancel()
+		const groups, rounds = 8, 20
+		var findings []Finding
+		for i := range groups {
+			f := finding(int64(1 + i%2))
+			f.Group = fmt.Sprintf("rule:%d", i)
+			findings = append(findings, f)
+		}
+		backwards := slices.Clone(findings)
+		slices.Reverse(backwards)
+		var working sync.WaitGroup
+		for _, work := range []func() error{
+			func() error { _, err := r.Raise(ctx, findings); return err },
+			func() error { _, err := r.Raise(ctx, backwards); return err },
+			func() error {
+				return r.each(ctx, func(ids []int64) error { _, err := r.Resolve(ctx, ids, Note{}); return err })
+			},
+			func() error {
+				return r.each(ctx, func(ids []int64) error {
+					slices.Reverse(ids)
+					_, err := r.Assign(ctx, ids, "alice", Note{})
+					return err
+				})
+			},
+			func() error { return r.Purge(ctx, r.now.Add(time.Second)) },
+		} {
+			working.Go(func() {
+				for range rounds {
+					if err := work(); err != nil && !fault.Is(err, fault.NotFound) { // purged meanwhile
+						r.t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		working.Wait()
+	})
+}
+
+// each calls fn with the ids of the alerts that there are.
+func (r *rig) each(ctx context.Context, fn func(ids []int64) error) error {
+	rows, _, _, err := r.List(ctx, Filter{})
+	var ids []int64
+	for _, a := range rows {
+		ids = append(ids, a.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return fn(ids)
 }

@@ -127,10 +127,15 @@ func byType(row *fastjson.Value) Kind {
 	return Start
 }
 
+// parsers are used again; what an event keeps of a row is a copy.
+var parsers fastjson.ParserPool
+
 // Read makes an event of a row of a table; unixTime is the row's own time, for rows
 // whose columns have none. false: the row tells of no process. The columns are kept.
 func Read(table string, columns json.RawMessage, unixTime int64) (Event, bool) {
-	row, err := fastjson.ParseBytes(columns)
+	parser := parsers.Get()
+	defer parsers.Put(parser)
+	row, err := parser.ParseBytes(columns)
 	if err != nil || row.Type() != fastjson.TypeObject {
 		return Event{}, false
 	}
@@ -181,7 +186,9 @@ func (e Event) fromWin(row *fastjson.Value) (Event, bool) {
 // Time is when a row's event was, in seconds on the host's clock: its column time, or
 // datetime, or otherwise unixTime, the row's own time.
 func Time(columns json.RawMessage, unixTime int64) int64 {
-	row, err := fastjson.ParseBytes(columns)
+	parser := parsers.Get()
+	defer parsers.Put(parser)
+	row, err := parser.ParseBytes(columns)
 	if err != nil || row.Type() != fastjson.TypeObject {
 		return unixTime
 	}
