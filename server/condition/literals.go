@@ -8,8 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxAlternatives is how many texts stand for an expression at most.
-const maxAlternatives = 16
+// How many texts stand for an expression at most: for all of its matches, and for
+// a part of each.
+const (
+	maxAlternatives = 8
+	maxParts        = 64
+)
 
 // maxLiteral is how long a text is looked for, in bytes.
 const maxLiteral = 64
@@ -24,7 +28,18 @@ type literals struct {
 
 // required returns texts, folded, of which every value has one that the expression
 // matches, and none when there are no such texts.
-func required(re *syntax.Regexp) []string { return literalsOf(re).best() }
+func required(re *syntax.Regexp) []string {
+	var needed []string
+	all := literalsOf(re).best()
+	for i, text := range all {
+		// What holds another of the texts need not be looked for itself.
+		if !slices.ContainsFunc(all[:i], func(other string) bool { return strings.Contains(text, other) }) &&
+			!slices.ContainsFunc(all[i+1:], func(other string) bool { return other != text && strings.Contains(text, other) }) {
+			needed = append(needed, text)
+		}
+	}
+	return needed
+}
 
 func (l literals) best() []string { return better(l.parts, l.whole) }
 
@@ -71,10 +86,10 @@ func literalsOf(re *syntax.Regexp) literals {
 			return literals{whole: append([]string{""}, sub.whole...)}
 		}
 	case syntax.OpPlus:
-		return literals{parts: required(re.Sub[0])}
+		return literals{parts: literalsOf(re.Sub[0]).best()}
 	case syntax.OpRepeat:
 		if re.Min > 0 {
-			return literals{parts: required(re.Sub[0])}
+			return literals{parts: literalsOf(re.Sub[0]).best()}
 		}
 	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
 		return literals{whole: []string{""}}
@@ -160,7 +175,7 @@ func alternate(subs []*syntax.Regexp) literals {
 		toWhole = toWhole && l.whole != nil && len(whole) <= maxAlternatives
 		some := l.best()
 		parts = append(parts, some...)
-		toParts = toParts && some != nil && len(parts) <= maxAlternatives
+		toParts = toParts && some != nil && len(parts) <= maxParts
 	}
 	var out literals
 	if toWhole {

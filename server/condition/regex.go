@@ -101,7 +101,7 @@ func (p *regex) held() string {
 func (p *regex) where(v operand) (fragment, bool) {
 	var parts []fragment
 	for _, text := range p.required {
-		if !storable(text) {
+		if !storable(text) || len(p.required) > maxAlternatives {
 			return v.present(), false
 		}
 		parts = append(parts, v.contains(v.in(folding), argument(text)))

@@ -143,6 +143,12 @@ func TestRulesHoldForTheirTablesAndPlatforms(t *testing.T) {
 	}
 }
 
+func TestNoRulesFindNothing(t *testing.T) {
+	if found, failures := match(matcher.Compile(nil), matcher.Event{Tables: []string{"t"}, Row: row(t, `{"y":"b"}`)}); found != nil || failures != nil {
+		t.Errorf("%v, %v", found, failures)
+	}
+}
+
 func TestCountersTellWhatBecameOfRules(t *testing.T) {
 	program := matcher.Compile([]matcher.Rule{
 		rule(t, leaf("y", "equal", "b"), leaf("x", "is_null", nil)), rule(t, leaf("y", "equal", "b"), leaf("y", "is_empty", nil)), rule(t, leaf("y", "equal", "c")),
