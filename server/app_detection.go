@@ -78,3 +78,8 @@ func (a *app) detectionWorks() []jobs.Work {
 	}
 	return works
 }
+
+// ruleTrials tries rules on what was stored.
+func (a *app) ruleTrials() *pipeline.RuleTrials {
+	return &pipeline.RuleTrials{Hosts: a.hosts, Results: a.results, Detect: a.detect, Alerts: a.alerts, Tables: a.schedule.Tables, Now: time.Now}
+}

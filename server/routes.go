@@ -36,7 +36,7 @@ func (a *app) adminAPI() http.Handler {
 		Accounts: a.accounts, Hosts: a.hosts, Schedule: a.schedule, Results: a.results,
 		Distributed: a.distributed, Carves: a.carves, YARA: a.yara, AgentURL: a.agentURL(),
 		Version: versionText(), CACert: a.certs.CAPEM, Origins: a.cfg.Origins, Proxies: a.proxies, Log: a.log,
-		Mail: a.mail, Alerters: a.alerters, Intel: a.intel, Alerts: a.alerts, Detect: a.detect, Keep: a.cfg.keep(),
+		Mail: a.mail, Alerters: a.alerters, Intel: a.intel, Alerts: a.alerts, Detect: a.detect, Trials: a.ruleTrials(), Keep: a.cfg.keep(),
 		Downloads: a.cfg.Downloads, Flagfile: a.flagfile, Closing: a.closing,
 	})
 }

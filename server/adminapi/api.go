@@ -21,6 +21,7 @@ import (
 	"muster/server/httpkit"
 	"muster/server/intel"
 	"muster/server/outputs"
+	"muster/server/pipeline"
 	"muster/server/results"
 	"muster/server/schedule"
 	"muster/yara"
@@ -40,6 +41,7 @@ type Deps struct {
 	Intel       *intel.Store
 	Alerts      *alerts.Store
 	Detect      *detect.Store
+	Trials      *pipeline.RuleTrials
 
 	Keep      results.Keep                 // how long what hosts report is kept where nobody changed it
 	Downloads string                       // the folder of files for anybody; empty: none

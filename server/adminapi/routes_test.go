@@ -16,7 +16,7 @@ var onlyAsk = []string{
 	"/hunt-upload", "/hunt-upload/export", "/indicators/hunt", "/indicators/hunt/export", "/indicators/upload", "/indicators/upload/export",
 	"/search", "/activity/search", "/hosts/search/export", "/schedule_query/export",
 	"/alerts", "/alert_source/export", "/alerts/alert_source/export", "/alerts/process", "/alerts/process/child",
-	"/yara/view", "/rules", "/rules/tactics", "/queries", "/queries/packed", "/packs", "/configs/view", "/configs/versions", "/configs/version",
+	"/yara/view", "/rules", "/rules/tactics", "/rules/test", "/queries", "/queries/packed", "/packs", "/configs/view", "/configs/versions", "/configs/version",
 }
 
 // A client that asks for a dry run must never get the change.

@@ -24,9 +24,11 @@ func (a *api) ruleRoutes() []route {
 		{"GET", "/rules/{rule_id}/exceptions", in, handle(a, a.listRuleExceptions), "View what a rule does not alert on"},
 		{"POST", "/rules/{rule_id}/exceptions", in, act(a, a.addRuleException), "Add an exception to a rule"},
 		{"GET", "/rules/{rule_id}/source", in, handle(a, a.viewSource), "View the Sigma text of a rule"},
+		{"POST", "/rules/test", in, handleUpTo(a, ruleUpload, a.testRule), "Test a rule, or a draft of one, on what hosts reported"},
 		{"POST", "/rules/sigma/import", in, tryUpTo(a, sigmaUpload, a.importRules), "Import Sigma rules"},
 		{"GET", "/exceptions", in, handle(a, a.listExceptions), "View what no rule alerts on"},
 		{"POST", "/exceptions", in, act(a, a.addException), "Add an exception to every rule"},
+		{"POST", "/alerts/{alert_id}/exception", in, act(a, a.addAlertException), "Add an exception to the rule that raised an alert"},
 		{"DELETE", "/exceptions/{exception_id}", in, act(a, a.deleteException), "Delete an exception"},
 	}
 }
@@ -124,16 +126,31 @@ func (a *api) viewCounters(ctx context.Context, r pathRule) (answer[countersView
 	return answer[countersView]{"Successfully fetched the counters of the rule", viewCounts(counters[r.ID])}, err
 }
 
+// listRules: with alerts_count, rules with most open alerts come first.
 type listRules struct {
 	Search string `arg:"searchterm"`
 	Start  int    `arg:"start,default=0,min=0"`
 	Limit  int    `arg:"limit,default=0,min=0"`
+	Counts bool   `arg:"alerts_count,default=true"`
 }
 
-func (a *api) listRules(ctx context.Context, r listRules) (answer[page[countedRule]], error) {
-	rules, count, total, err := a.Detect.List(ctx, detect.Filter{Search: r.Search, Start: r.Start, Limit: r.Limit})
+// listedRule is a rule in a list.
+type listedRule struct {
+	countedRule
+	AlertsCount *int `json:"alerts_count,omitempty"` // not resolved
+}
+
+func (a *api) listRules(ctx context.Context, r listRules) (answer[page[listedRule]], error) {
+	var open map[int64]int
+	var err error
+	if r.Counts {
+		if open, err = a.Alerts.CountByRule(ctx); err != nil {
+			return answer[page[listedRule]]{}, err
+		}
+	}
+	rules, count, total, err := a.Detect.List(ctx, detect.Filter{Search: r.Search, First: open, Start: r.Start, Limit: r.Limit})
 	if err != nil {
-		return answer[page[countedRule]]{}, err
+		return answer[page[listedRule]]{}, err
 	}
 	ids := make([]int64, 0, len(rules))
 	for _, rule := range rules {
@@ -141,13 +158,17 @@ func (a *api) listRules(ctx context.Context, r listRules) (answer[page[countedRu
 	}
 	counters, err := a.Detect.Counters(ctx, ids...)
 	if err != nil {
-		return answer[page[countedRule]]{}, err
+		return answer[page[listedRule]]{}, err
 	}
-	views := make([]countedRule, 0, len(rules))
+	views := make([]listedRule, 0, len(rules))
 	for _, rule := range rules {
-		views = append(views, countedRule{viewRule(rule), viewCounts(counters[rule.ID])})
+		view := listedRule{countedRule: countedRule{viewRule(rule), viewCounts(counters[rule.ID])}}
+		if n := open[rule.ID]; r.Counts {
+			view.AlertsCount = &n
+		}
+		views = append(views, view)
 	}
-	return answer[page[countedRule]]{rulesFetched, page[countedRule]{views, count, total}}, nil
+	return answer[page[listedRule]]{rulesFetched, page[listedRule]{views, count, total}}, nil
 }
 
 type tacticsRequest struct {

@@ -31,6 +31,7 @@ import (
 	"muster/server/intel"
 	"muster/server/jobs"
 	"muster/server/outputs"
+	"muster/server/pipeline"
 	"muster/server/results"
 	"muster/server/schedule"
 	"muster/server/seal"
@@ -105,6 +106,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	w.deps.Alerters = outputs.NewAlerters(outputs.AlerterDeps{
 		DB: db, Box: newBox(t), Mail: w.deps.Mail, Queue: w.queue, Hosts: w.deps.Hosts, Alerts: w.deps.Alerts, Rules: w.deps.Detect, Log: log, Now: w.clock.Now,
 	})
+	w.deps.Trials = &pipeline.RuleTrials{Hosts: w.deps.Hosts, Results: w.deps.Results, Detect: w.deps.Detect, Alerts: w.deps.Alerts, Tables: w.deps.Schedule.Tables, Now: w.clock.Now}
 	w.deps.Distributed = distributed.New(db, w.deps.Hosts, hints, log, distributed.Options{Now: w.clock.Now})
 	ctx := t.Context()
 	w.ok(w.deps.Results.EnsurePartitions(ctx))

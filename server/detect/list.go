@@ -16,7 +16,7 @@ type Filter struct {
 	Search string
 	// First orders rules by these numbers, the highest first, before their names:
 	// id of a rule -> how many open alerts it has.
-	First map[int64]int64
+	First map[int64]int
 	// Start and Limit cut out a page; 0 is no limit.
 	Start, Limit int
 }

@@ -137,7 +137,7 @@ func TestRulesAreListed(t *testing.T) {
 			"by name":                      {Filter{}, "a b c", 3},
 			"a page":                       {Filter{Start: 1, Limit: 1}, "b", 3},
 			"a page beyond the end":        {Filter{Start: 9, Limit: 1}, "", 3},
-			"those with open alerts first": {Filter{First: map[int64]int64{ids["c"]: 5, ids["b"]: 1}}, "c b a", 3},
+			"those with open alerts first": {Filter{First: map[int64]int{ids["c"]: 5, ids["b"]: 1}}, "c b a", 3},
 			"the severity is searched":     {Filter{Search: " critical "}, "b", 1},
 			"the status is searched":       {Filter{Search: "INACTIVE"}, "c", 1},
 			"the description is searched":  {Filter{Search: "50% OF"}, "c", 1},
