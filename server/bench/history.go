@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -99,12 +97,10 @@ func timed(what string, times int, fn func(i int) (string, error)) (time.Duratio
 
 // history is a database of generated entries.
 type history struct {
-	db    *database.DB
-	admin *database.DB // PostgreSQL: where the database was made
-	name  string
-	dir   string
-	store *results.Store
-	from  time.Time
+	db      *database.DB
+	scratch *scratch
+	store   *results.Store
+	from    time.Time
 }
 
 func openHistory(ctx context.Context, p plan, engine string) (h *history, err error) {
@@ -114,16 +110,10 @@ func openHistory(ctx context.Context, p plan, engine string) (h *history, err er
 			h.close()
 		}
 	}()
-	if h.dir, err = os.MkdirTemp("", "muster-history-"); err != nil {
+	if h.scratch, err = newScratch(ctx, p, engine); err != nil {
 		return nil, err
 	}
-	address := "sqlite://" + filepath.Join(h.dir, "history.db")
-	if engine == "postgres" {
-		if address, err = h.createDatabase(ctx, p.postgres); err != nil {
-			return nil, err
-		}
-	}
-	if h.db, err = database.Open(ctx, address); err != nil {
+	if h.db, err = database.Open(ctx, h.scratch.url); err != nil {
 		return nil, err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -138,34 +128,13 @@ func openHistory(ctx context.Context, p plan, engine string) (h *history, err er
 	return h, nil
 }
 
-func (h *history) createDatabase(ctx context.Context, address string) (string, error) {
-	admin, err := database.Open(ctx, address)
-	if err != nil {
-		return "", err
-	}
-	h.admin, h.name = admin, fmt.Sprintf("muster_history_%d", time.Now().UnixNano())
-	if err := admin.Write(ctx).Exec("CREATE DATABASE " + h.name).Error; err != nil {
-		return "", err
-	}
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return "", err
-	}
-	parsed.Path = "/" + h.name
-	return parsed.String(), nil
-}
-
 func (h *history) close() {
 	if h.db != nil {
 		_ = h.db.Close()
 	}
-	if h.admin != nil {
-		if err := h.admin.Write(context.Background()).Exec("DROP DATABASE IF EXISTS " + h.name + " WITH (FORCE)").Error; err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-		}
-		_ = h.admin.Close()
+	if h.scratch != nil {
+		h.scratch.drop()
 	}
-	_ = os.RemoveAll(h.dir)
 }
 
 // The words of a hash are multiples of odd numbers, so that each row has its own

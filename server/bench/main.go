@@ -28,7 +28,7 @@ type plan struct {
 	hosts    int
 	history  []int // entries
 
-	onlyHistory bool
+	onlyHistory, onlyDetection bool
 }
 
 // setHistory reads numbers of entries.
@@ -61,8 +61,9 @@ func main() {
 	flag.Func("history", "entries to hunt and search through, such as 1000000,10000000; 0 leaves it out (default 1000000,10000000)", p.setHistory)
 	p.history = []int{1_000_000, 10_000_000}
 	only := flag.Bool("only-history", false, "hunt and search, and nothing else")
+	detection := flag.Bool("only-detection", false, "detection, and nothing else")
 	flag.Parse()
-	p.onlyHistory = *only
+	p.onlyHistory, p.onlyDetection = *only, *detection
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := p.run(ctx); err != nil {
@@ -75,13 +76,21 @@ func (p plan) run(ctx context.Context) error {
 	if p.postgres == "" {
 		return fmt.Errorf("-postgres is not set: run make bench")
 	}
-	if !p.onlyHistory {
+	if !p.onlyHistory && !p.onlyDetection {
 		fmt.Printf("%-34s %12s %14s %8s\n", "", "muster", "yardstick", "ratio")
 		for _, engine := range []string{"sqlite", "postgres"} {
 			if err := p.measure(ctx, engine); err != nil {
 				return fmt.Errorf("%s: %w", engine, err)
 			}
 		}
+	}
+	if !p.onlyHistory {
+		if err := p.measureDetection(ctx); err != nil {
+			return fmt.Errorf("detection: %w", err)
+		}
+	}
+	if p.onlyDetection {
+		return nil
 	}
 	for _, engine := range []string{"sqlite", "postgres"} {
 		if err := p.measureHistory(ctx, engine); err != nil {

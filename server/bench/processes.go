@@ -34,7 +34,12 @@ type server struct {
 }
 
 func startServer(ctx context.Context, p plan, engine string) (s *server, err error) {
-	s = &server{engine: engine}
+	return startServerOn(ctx, p, engine, "")
+}
+
+// startServerOn starts a server on a database; none: its own.
+func startServerOn(ctx context.Context, p plan, engine, address string) (s *server, err error) {
+	s = &server{engine: engine, dbURL: address}
 	if s.dir, err = os.MkdirTemp("", "muster-bench-"); err != nil {
 		return nil, err
 	}
@@ -43,9 +48,12 @@ func startServer(ctx context.Context, p plan, engine string) (s *server, err err
 			s.stop()
 		}
 	}()
-	s.dbURL = "sqlite://" + filepath.Join(s.dir, "muster.db")
-	if engine == "postgres" {
+	switch {
+	case s.dbURL != "":
+	case engine == "postgres":
 		s.dbURL = p.postgres
+	default:
+		s.dbURL = "sqlite://" + filepath.Join(s.dir, "muster.db")
 	}
 	if s.address, err = freeAddress(); err != nil {
 		return nil, err
