@@ -36,6 +36,8 @@ func clean(r *Rule) error {
 		return fault.New(fault.Unprocessable, "The description of a rule has at most %d KiB of text", maxDescription>>10)
 	case !fits(r.Type, maxType):
 		return fault.New(fault.Unprocessable, "The type of a rule has at most %d bytes of text", maxType)
+	case !fits(r.SigmaID, maxWord):
+		return fault.New(fault.Unprocessable, "The id of a Sigma rule has at most %d bytes of text", maxWord)
 	}
 	if err := cleanWords(r); err != nil {
 		return err

@@ -29,7 +29,7 @@ type Event struct {
 	Within time.Duration
 }
 
-// Match is a rule that a row meets.
+// Match is a rule that a row meets. Its lists are shared: do not modify them.
 type Match struct {
 	RuleID                int64
 	Name, Severity        string

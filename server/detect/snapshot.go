@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"muster/server/database"
@@ -72,9 +73,7 @@ func (s *Store) build(ctx context.Context, last *snapshot) (*snapshot, error) {
 			next.rules[id] = l
 		}
 	}
-	for _, r := range rules {
-		next.rules[r.ID] = s.load(r)
-	}
+	s.loadRules(rules, next.rules)
 	next.exceptions = s.loadExceptions(exceptions, last)
 	if last.program == nil || len(rules) > 0 || len(next.rules) != len(last.rules) {
 		next.program = compile(next.rules)
@@ -85,6 +84,21 @@ func (s *Store) build(ctx context.Context, last *snapshot) (*snapshot, error) {
 	return next, nil
 }
 
+// loadRules reads rules that are new or changed.
+func (s *Store) loadRules(rules []Rule, into map[int64]*loaded) {
+	var broken []string
+	for _, r := range rules {
+		l := s.load(r)
+		into[r.ID] = l
+		if l.Status == Active && l.Problem != "" {
+			broken = append(broken, fmt.Sprintf("%d %s: %s", l.ID, l.Name, l.Problem))
+		}
+	}
+	if len(broken) > 0 { // a mapping that fits no more can break thousands
+		s.log.Warn("rules cannot be evaluated", "count", len(broken), "first", broken[:min(len(broken), 10)])
+	}
+}
+
 // load reads a rule for the first time since it changed. Kept are what is evaluated,
 // and what lists of rules would have to translate again.
 func (s *Store) load(r Rule) *loaded {
@@ -93,9 +107,6 @@ func (s *Store) load(r Rule) *loaded {
 	variants := s.readable(&r)
 	if r.Status == Active {
 		l.variants = variants
-		if r.Problem != "" {
-			s.log.Warn("a rule cannot be evaluated", "rule_id", r.ID, "rule", r.Name, "problem", r.Problem)
-		}
 	}
 	if r.Source == "" {
 		r.Conditions = nil
