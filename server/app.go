@@ -64,6 +64,8 @@ type app struct {
 	closing     chan struct{} // closed when shutdown begins
 	ready       *readiness
 
+	destinations *outputs.Destinations
+
 	listeners []*listener
 }
 
@@ -153,6 +155,9 @@ func (a *app) openStores(ctx context.Context) error {
 	a.yara = yara.New(a.db, a.bus, a.log, a.yaraOptions())
 	a.openAlerters(box)
 	a.openDetection()
+	a.destinations = outputs.NewDestinations(outputs.DestinationDeps{
+		DB: a.db, Box: box, Hosts: a.hosts, Results: a.results, Alerts: a.alerts, Bus: a.bus, Log: a.log,
+	}, outputs.DestinationOptions{Folder: filepath.Join(a.cfg.Data, "destinations"), Paths: a.cfg.DestinationPaths})
 	a.pipeline = &pipeline.Pipeline{Hosts: a.hosts, Results: a.results, Distributed: a.distributed, Carves: a.carves, Detection: a.detection, Log: a.log}
 	if err := a.results.EnsurePartitions(ctx); err != nil {
 		a.log.Warn("partitions could not be made, rows go to the default one until they can", "error", err)

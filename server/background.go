@@ -18,7 +18,7 @@ func (a *app) background(ctx context.Context) {
 		working.Go(func() { replicated.Run(ctx) })
 	}
 	for _, run := range []func(context.Context){
-		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run, a.yara.Run, a.detect.Run, a.intel.Run, a.jobs.Run,
+		a.certs.Run, a.hosts.Run, a.schedule.Run, a.results.Run, a.distributed.Run, a.carves.Run, a.yara.Run, a.detect.Run, a.intel.Run, a.jobs.Run, a.destinations.Run,
 	} {
 		working.Go(func() { run(ctx) })
 	}

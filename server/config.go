@@ -19,6 +19,8 @@ type Config struct {
 	Downloads               string // a folder; derived from Data where it is not set
 	SigmaMapping            string // a file; empty: the mapping that ships
 
+	DestinationPaths []string // folders, absolute
+
 	Listen, AgentListen, MetricsListen string
 	TrustedProxies                     httpkit.Proxies
 	Origins                            []string

@@ -80,6 +80,18 @@ func parseList(s string) ([]string, error) {
 	return values, nil
 }
 
+// parseFolders takes absolute paths.
+func parseFolders(s string) ([]string, error) {
+	values, err := parseList(s)
+	for i, value := range values {
+		if !filepath.IsAbs(value) {
+			return nil, errors.New("holds a path that is not absolute")
+		}
+		values[i] = filepath.Clean(value)
+	}
+	return values, err
+}
+
 func parseOrigins(s string) ([]string, error) {
 	values, err := parseList(s)
 	for i, value := range values {

@@ -74,6 +74,9 @@ var settings = []setting{
 	{section: "Files", name: "database_url", kind: "url", fallback: "sqlite://MUSTER_DATA/muster.db", derived: true, inFile: true, commands: onDatabase,
 		help: "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`",
 		set:  field(func(c *Config) *string { return &c.DatabaseURL }, parseDatabaseURL)},
+	{section: "Files", name: "destination_paths", kind: "list", commands: onServer,
+		help: "folders, by absolute path, in which log destinations of kind file may write beside MUSTER_DATA/destinations",
+		set:  field(func(c *Config) *[]string { return &c.DestinationPaths }, parseFolders)},
 
 	{section: "Listening", name: "listen", kind: "address", fallback: ":8443", commands: onServer, readBy: onClient,
 		help: "where the console, the API and the agents are served",

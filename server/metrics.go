@@ -36,6 +36,7 @@ func newMetrics(a *app) *metrics {
 	m.detection(a)
 	m.jobs(a)
 	m.fleet(a)
+	m.registry.MustRegister(lags{a.destinations})
 	return m
 }
 

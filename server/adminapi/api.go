@@ -43,6 +43,8 @@ type Deps struct {
 	Detect      *detect.Store
 	Trials      *pipeline.RuleTrials
 
+	Destinations *outputs.Destinations
+
 	Keep      results.Keep                 // how long what hosts report is kept where nobody changed it
 	Downloads string                       // the folder of files for anybody; empty: none
 	Flagfile  func(platform string) string // what agents are started with; empty: unknown platform

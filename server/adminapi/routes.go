@@ -60,6 +60,7 @@ func (a *api) sections() []section {
 		{"Configs", a.configRoutes()},
 		{"Live queries", a.liveRoutes()},
 		{"Settings", a.settingRoutes()},
+		{"Log destinations", a.destinationRoutes()},
 		{"Audit", a.auditRoutes()},
 		{"Description", a.descriptionRoutes()},
 		{"Not yet", a.plannedRoutes()},

@@ -107,6 +107,9 @@ func newWorld(t *testing.T, db *database.DB) *world {
 		DB: db, Box: newBox(t), Mail: w.deps.Mail, Queue: w.queue, Hosts: w.deps.Hosts, Alerts: w.deps.Alerts, Rules: w.deps.Detect, Log: log, Now: w.clock.Now,
 	})
 	w.deps.Trials = &pipeline.RuleTrials{Hosts: w.deps.Hosts, Results: w.deps.Results, Detect: w.deps.Detect, Alerts: w.deps.Alerts, Tables: w.deps.Schedule.Tables, Now: w.clock.Now}
+	w.deps.Destinations = outputs.NewDestinations(outputs.DestinationDeps{
+		DB: db, Box: newBox(t), Hosts: w.deps.Hosts, Results: w.deps.Results, Alerts: w.deps.Alerts, Bus: hints, Log: log,
+	}, outputs.DestinationOptions{Folder: t.TempDir(), Now: w.clock.Now})
 	w.deps.Distributed = distributed.New(db, w.deps.Hosts, hints, log, distributed.Options{Now: w.clock.Now})
 	ctx := t.Context()
 	w.ok(w.deps.Results.EnsurePartitions(ctx))

@@ -110,10 +110,11 @@ func (d *Destinations) Rewind(ctx context.Context, name string, stream Stream, t
 	return before, after, err
 }
 
-// Progress tells how far every destination got with each of its streams, by name and
-// in the order of Streams.
-func (d *Destinations) Progress(ctx context.Context) ([]Progress, error) {
-	rows, err := d.rows(ctx, d.db, "ORDER BY name")
+// Progress tells how far a destination got with each of its streams, or every one if
+// the name is empty: by name and in the order of Streams. It is empty for a name that
+// there is not.
+func (d *Destinations) Progress(ctx context.Context, name string) ([]Progress, error) {
+	rows, err := d.rows(ctx, d.db, "WHERE name = ? OR ? = '' ORDER BY name", name, name)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func espLine(kind string, h *hosts.Host, at, created time.Time) flatLine {
 }
 
 // columns puts columns among the fields. One with the name of a field keeps its value
-// under columns_NAME: the original loses one of the two.
+// under column_NAME: the original loses one of the two.
 func (f flatLine) columns(raw json.RawMessage) {
 	var columns map[string]json.RawMessage
 	if json.Unmarshal(raw, &columns) != nil {
@@ -47,7 +47,7 @@ func (f flatLine) columns(raw json.RawMessage) {
 	}
 	for name, value := range columns {
 		if own[name] {
-			name = "columns_" + name
+			name = "column_" + name
 		}
 		f[name] = value
 	}

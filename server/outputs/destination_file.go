@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"muster/server/fault"
@@ -26,7 +25,7 @@ type fileSettings struct {
 	Path   string `json:"path"`          // below the folder of the options, or absolute in one that they allow
 	MiB    int64  `json:"max_size_mib"`  // a file that would become larger is put aside (100)
 	Hours  int64  `json:"max_age_hours"` // and one that holds lines of another stretch of so many hours of UTC (24)
-	Keep   int    `json:"keep"`          // files that were put aside (10); 0: all
+	Keep   *int   `json:"keep"`          // files that were put aside (10); 0: all
 	Gzip   bool   `json:"gzip"`          // packs files that were put aside
 	folder string
 	name   string // in folder
@@ -39,12 +38,16 @@ func (s *fileSettings) check(o DestinationOptions) error {
 	if s.Hours == 0 {
 		s.Hours = 24
 	}
+	if s.Keep == nil {
+		some := 10
+		s.Keep = &some
+	}
 	switch {
 	case s.MiB < 1 || s.MiB > maxFileMiB:
 		return fault.New(fault.Unprocessable, "max_size_mib is between 1 and %d", maxFileMiB)
 	case s.Hours < 1 || s.Hours > maxFileHours:
 		return fault.New(fault.Unprocessable, "max_age_hours is between 1 and %d", maxFileHours)
-	case s.Keep < 0 || s.Keep > maxFilesKept:
+	case *s.Keep < 0 || *s.Keep > maxFilesKept:
 		return fault.New(fault.Unprocessable, "keep is between 0, for all, and %d", maxFilesKept)
 	case s.Path == "" || strings.ContainsRune(s.Path, 0) || strings.HasSuffix(s.Path, "/") || len(s.Path) > 1024:
 		return fault.New(fault.Unprocessable, "path names a file")
@@ -88,7 +91,7 @@ func (s *fileSettings) open(o DestinationOptions) (sender, error) {
 		return nil, fileFault(err, s.Path)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &fileSender{s: *s, root: root, now: o.Now, ctx: ctx, stop: stop}, nil
+	return &fileSender{s: *s, root: root, now: o.Now, ctx: ctx, stop: stop, untidy: true}, nil
 }
 
 // fileFault says what the system does not like.
@@ -108,16 +111,18 @@ type fileSender struct {
 	now  func() time.Time
 	file *os.File // nil: not open
 
-	ctx     context.Context // of what is done beside sending: see tidy
+	ctx     context.Context // of what is done beside sending: see tidied
 	stop    context.CancelFunc
-	tidying sync.WaitGroup
-	busy    chan struct{} // closed when the last tidy has ended; nil: there was none
-	untidy  error         // of the last tidy, when busy is closed
+	tidying <-chan error // receives when that is done; nil: nothing is
+	untidy  bool         // there may be files to see to
 }
 
 func (f *fileSender) close() {
 	f.stop()
-	f.tidying.Wait()
+	if f.tidying != nil {
+		<-f.tidying
+		f.tidying = nil
+	}
 	f.shut()
 	_ = f.root.Close()
 }
@@ -136,7 +141,7 @@ func (f *fileSender) send(_ context.Context, b batch) error {
 		text.Write(l.text)
 		text.WriteByte('\n')
 	}
-	if err := errors.Join(f.complaint(), f.ready(int64(text.Len()))); err != nil {
+	if err := errors.Join(f.tidied(), f.ready(int64(text.Len()))); err != nil {
 		f.shut()
 		return fileFault(err, f.s.Path)
 	}

@@ -93,10 +93,11 @@ func (s *kafkaSettings) receiver() string {
 func (s *kafkaSettings) batching() batching { return batching{maxLine: int(s.Bytes) - kafkaOverhead} }
 
 func (s *kafkaSettings) open(o DestinationOptions) (sender, error) {
+	// There is no RecordDeliveryTimeout: it counts from a record's timestamp, and these
+	// are as old as what is forwarded. A batch ends with its context.
 	options := []kgo.Opt{
 		kgo.SeedBrokers(s.Brokers...), kgo.ClientID("muster"), kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchMaxBytes(s.Bytes), kgo.RecordDeliveryTimeout(o.SendTimeout), kgo.DialTimeout(dialTimeout),
-		kgo.MaxBufferedRecords(100_000), kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(s.Bytes), kgo.MaxBufferedRecords(100_000), kgo.ProducerLinger(0),
 	}
 	dialer := newDialer()
 	if s.TLS {

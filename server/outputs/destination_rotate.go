@@ -30,37 +30,26 @@ func (f *fileSender) putAside() error {
 	if err := f.root.Rename(f.s.name, name); err != nil {
 		return err
 	}
-	if err := syncFolder(f.root, filepath.Dir(name)); err != nil {
-		return err
-	}
-	if f.idle() {
-		done := make(chan struct{})
-		f.busy = done
-		f.tidying.Go(func() { defer close(done); f.untidy = f.tidy() })
-	}
-	return nil
+	f.untidy = true
+	return syncFolder(f.root, filepath.Dir(name))
 }
 
-// idle reports whether nothing is being tidied.
-func (f *fileSender) idle() bool {
-	if f.busy == nil {
-		return true
+// tidied has files that were put aside seen to, beside sending. It returns what went
+// wrong with that the last time, once.
+func (f *fileSender) tidied() (err error) {
+	if f.tidying != nil {
+		select {
+		case err = <-f.tidying:
+			f.tidying = nil
+		default:
+			return nil
+		}
 	}
-	select {
-	case <-f.busy:
-		return true
-	default:
-		return false
+	if f.untidy && err == nil {
+		ended := make(chan error, 1)
+		f.tidying, f.untidy = ended, false
+		go func() { ended <- f.tidy() }()
 	}
-}
-
-// complaint is what went wrong when files were last tidied, told once.
-func (f *fileSender) complaint() error {
-	if f.busy == nil || !f.idle() {
-		return nil
-	}
-	err := f.untidy
-	f.busy, f.untidy = nil, nil
 	return err
 }
 
@@ -77,8 +66,8 @@ func (f *fileSender) tidy() error {
 	if err != nil {
 		return err
 	}
-	if f.s.Keep > 0 {
-		for len(names) > f.s.Keep {
+	if *f.s.Keep > 0 {
+		for len(names) > *f.s.Keep {
 			if err := f.root.Remove(names[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -147,7 +147,7 @@ func soon(t *testing.T, what string, condition func() bool) {
 // progress is that of one stream.
 func (y *yard) progress(d *Destinations, name string, stream Stream) Progress {
 	y.t.Helper()
-	all, err := d.Progress(y.t.Context())
+	all, err := d.Progress(y.t.Context(), name)
 	y.ok(err)
 	at := slices.IndexFunc(all, func(p Progress) bool { return p.Destination == name && p.Stream == stream })
 	if at < 0 {
