@@ -63,6 +63,7 @@ func (d *Destinations) sealedSettings(kind string, given map[string]any, old des
 			masked = append(masked, name)
 		}
 	}
+	slices.Sort(masked)
 	for _, name := range masked {
 		if old == nil {
 			return "", fault.New(fault.Unprocessable, "%s has to be entered", name)
