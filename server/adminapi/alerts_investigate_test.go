@@ -67,13 +67,15 @@ func TestInvestigateOnLinux(t *testing.T) {
 		w.linux(processes, 0, `"pid":"700","parent":"1","path":"/usr/sbin/nginx","cmdline":"nginx","parent_path":"/sbin/init"`)
 		w.linux(processes, 5, `"pid":"812","parent":"700","path":"/bin/old"`)
 		shell := w.linux(processes, 20, `"pid":"812","parent":"700","path":"/bin/sh","cmdline":"sh -c id","username":"www-data"`)
-		w.linux(processes, 21, `"pid":"813","parent":"812","path":"/usr/bin/id","cmdline":"id"`)
+		child := w.linux(processes, 21, `"pid":"813","parent":"812","path":"/usr/bin/id","cmdline":"id"`)
 		w.linux("socket_events", 22, `"pid":"812","action":"connect","remote_address":"192.0.2.9"`)
 		w.linux("socket_events", 90, `"pid":"700","action":"accept","remote_address":"192.0.2.8"`)
 		w.logged(1, "users", "snapshot", `{"username":"root"}`)
 		f := alerts.Finding{HostID: 1, Source: alerts.Rule, RuleID: 7, Name: "A shell of the web server", Group: "rule:7", Severity: "CRITICAL",
 			QueryName: processes, Action: "added", Columns: []byte(shell), UnixTime: 1772366423}
-		raised, err := w.deps.Alerts.Raise(t.Context(), []alerts.Finding{f})
+		also := f
+		also.Columns = []byte(child)
+		raised, err := w.deps.Alerts.Raise(t.Context(), []alerts.Finding{f, also})
 		w.ok(err)
 		w.alerts = []int64{raised[0].Alert.ID}
 

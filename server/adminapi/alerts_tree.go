@@ -103,16 +103,25 @@ func (a *api) alertMarks(ctx context.Context, host *hosts.Host, forest *lineage.
 		near = append(near, around) // there are too many, or the host was removed
 	}
 	marks := map[string][]treeAlert{}
-	for _, alert := range near {
+	mark := func(alert alerts.Alert) {
 		e, ok := a.alertEvent(host, alert)
 		if !ok {
-			continue
+			return
 		}
-		if p := forest.Of(e); p != nil {
-			marks[p.ID] = append(marks[p.ID], treeAlert{alert.ID, alert.Name, alert.Severity, string(alert.Status)})
+		of := treeAlert{alert.ID, alert.Name, alert.Severity, string(alert.Status)}
+		if p := forest.Of(e); p != nil && !slices.Contains(marks[p.ID], of) {
+			marks[p.ID] = append(marks[p.ID], of)
 		}
 	}
-	return marks, nil
+	for _, alert := range near {
+		mark(alert)
+	}
+	gathered, _, err := a.Alerts.Events(ctx, around.ID, alerts.Page{Limit: most})
+	for _, e := range gathered { // of the others the first alone
+		around.QueryName, around.Columns, around.Time = e.QueryName, e.Columns, e.Time
+		mark(around)
+	}
+	return marks, err
 }
 
 func viewTreeNode(n *lineage.Node, marks map[string][]treeAlert) treeNode {

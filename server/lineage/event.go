@@ -81,8 +81,8 @@ func other(*fastjson.Value) Kind { return Other }
 
 // shapes are osquery's tables that have processes.
 var shapes = map[string]shape{
-	"process_events":         {parent: "parent", path: "path", kind: bySyscall},
-	"bpf_process_events":     {parent: "parent", path: "path", kind: bySyscall},
+	"process_events":         {parent: "parent", path: "path", kind: bySyscall, action: "syscall"},
+	"bpf_process_events":     {parent: "parent", path: "path", kind: bySyscall, action: "syscall"},
 	"es_process_events":      {parent: "parent", path: "path", kind: byEventType},
 	"process_etw_events":     {parent: "ppid", path: "path", kind: byType},
 	"socket_events":          {path: "path", kind: other, action: "action", name: "SOCKET"},
@@ -106,6 +106,8 @@ func bySyscall(row *fastjson.Value) Kind {
 		return Fork
 	case "exit", "exit_group":
 		return End
+	case "kill", "tkill", "tgkill":
+		return Other
 	}
 	return Start
 }

@@ -58,10 +58,11 @@ func TestTrees(t *testing.T) {
 			`process_events {"pid":"21","parent":"10","time":"101","path":"/bin/ls"}`,
 			`socket_events {"pid":"20","time":"103","action":"connect","remote_address":"192.0.2.1"}`,
 			`process_file_events {"pid":"20","ppid":"10","time":"104","operation":"write","executable":"/bin/sh"}`,
+			`process_events {"pid":"20","parent":"10","time":"106","syscall":"kill","path":"/bin/sh"}`,
 		}, "20:100", `
 1:0 /sbin/init
   10:50 /usr/sbin/nginx
-    20:100 /bin/sh <- connect write
+    20:100 /bin/sh <- connect write kill
       30:105 /usr/bin/id
     21:101 /bin/ls`},
 		"a pid that is used again": {[]string{
