@@ -130,7 +130,7 @@ func (a *api) viewCounters(ctx context.Context, r pathRule) (answer[countersView
 type listRules struct {
 	Search string `arg:"searchterm"`
 	Start  int    `arg:"start,default=0,min=0"`
-	Limit  int    `arg:"limit,default=0,min=0"`
+	Limit  int    `arg:"limit,default=5000,min=0,max=5000,page"`
 	Counts bool   `arg:"alerts_count,default=true"`
 }
 

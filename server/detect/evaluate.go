@@ -3,6 +3,7 @@ package detect
 import (
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -48,6 +49,14 @@ func (s *Store) Evaluate(e Event) (matches []Match, complete bool) {
 	if now == nil || now.program.empty() {
 		return nil, true
 	}
+	defer func() {
+		if cause := recover(); cause != nil { // a mistake of ours, and not of one rule
+			e.Row.Own, e.Row.Ended = nil, nil
+			s.totals.incomplete.Add(1)
+			s.log.Error("evaluating a row failed", "query", e.Query, "cause", cause, "stack", string(debug.Stack()))
+			matches, complete = nil, false
+		}
+	}()
 	began := time.Now()
 	r := runs.Get().(*run) //nolint:forcetypeassert // the pool makes nothing else
 	r.begin(s, now, e, began)

@@ -84,3 +84,23 @@ func TestAnExceptionThatPanicsSparesNothing(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+func TestAMistakeOfOursCostsTheCallerNothing(t *testing.T) {
+	s, _ := newLoaded(t, dbtest.Open(t, database.SQLite))
+	added(t, s, "a", where("path", "ends_with", "sh"))
+	ok(t, s.Refresh(t.Context()))
+	now := *s.current.Load()
+	sound := now.program.matcher
+	now.program.matcher = nil // what panics when it is asked
+	e := event(t, `{"path":"/bin/sh"}`)
+	if matches, complete := s.Evaluate(e); matches != nil || complete {
+		t.Errorf("%v, %v", matches, complete)
+	}
+	now.program.matcher = sound
+	if got := names(t, s, e); got != "a" {
+		t.Errorf("the same row afterwards: %q", got)
+	}
+	if st := s.Stats(); st.Incomplete != 1 || st.Matched != 1 {
+		t.Errorf("%+v", st)
+	}
+}
