@@ -56,6 +56,7 @@ type app struct {
 	detect      *detect.Store
 	jobs        *jobs.Queue
 	detection   *pipeline.Detection
+	reputation  *pipeline.Reputation
 	scans       *pipeline.CarveScans // nil: there is no program to scan with
 	pipeline    *pipeline.Pipeline
 	door        *agentapi.Door

@@ -50,6 +50,8 @@ func (a *app) openDetection() {
 	a.jobs.Handle(jobs.Worker{Kind: pipeline.ReplayJob, Run: a.detection.Replay, Timeout: 10 * time.Minute})
 	retro := &pipeline.Retro{Raiser: raiser, Hosts: a.hosts, Results: a.results, Intel: a.intel, Log: a.log}
 	a.jobs.Handle(jobs.Worker{Kind: intel.RetroJob, Run: retro.Work, Timeout: 2 * time.Hour})
+	a.reputation = &pipeline.Reputation{Raiser: raiser, Hosts: a.hosts, Results: a.results, Intel: a.intel, Log: a.log}
+	a.jobs.Handle(jobs.Worker{Kind: intel.VerdictJob, Run: a.reputation.Verdict, Timeout: 10 * time.Minute})
 	if a.cfg.Program != "" {
 		a.scans = &pipeline.CarveScans{
 			Raiser: raiser, Carves: a.carves, YARA: a.yara, Scan: yara.ScanApart(a.cfg.Program, cmdYARA, "--scan"), Log: a.log,
@@ -72,7 +74,13 @@ func (a *app) activeAlerters(ctx context.Context) ([]string, error) {
 
 // detectionWorks is the periodic work of detection.
 func (a *app) detectionWorks() []jobs.Work {
-	var works []jobs.Work
+	works := []jobs.Work{
+		{Name: "values", Interval: 15 * time.Second, Run: a.reputation.Collect},
+		{Name: "verdicts", Interval: time.Hour, Run: a.intel.PurgeVerdicts},
+	}
+	for _, p := range intel.Providers() { // each on its own: one that is slow holds up no other
+		works = append(works, jobs.Work{Name: "ask " + string(p), Interval: 15 * time.Second, Run: a.intel.Lookups(p).Run})
+	}
 	if a.scans != nil {
 		works = append(works, jobs.Work{Name: "carve scans", Interval: 10 * time.Second, Run: a.scans.Queue})
 	}

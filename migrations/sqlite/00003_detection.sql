@@ -108,11 +108,14 @@ CREATE TABLE verdicts (
     report     text    NOT NULL DEFAULT '{}',
     checked_at integer NOT NULL DEFAULT 0, -- 0: still to be asked
     expires_at integer NOT NULL DEFAULT 0,
+    try_at     integer NOT NULL, -- not before
+    attempts   integer NOT NULL DEFAULT 0,
     created_at integer NOT NULL,
     PRIMARY KEY (provider, type, value)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX verdicts_open ON verdicts (provider, created_at) WHERE checked_at = 0;
+CREATE INDEX verdicts_open ON verdicts (provider, try_at) WHERE checked_at = 0;
 CREATE INDEX verdicts_expiry ON verdicts (expires_at) WHERE checked_at > 0;
+CREATE INDEX verdicts_detected ON verdicts (provider, type, value) WHERE detected = 1;
 
 -- alerts. message is the row that raised it; why, what made the rule match.
 -- event_count counts every event, also those beyond what alert_events keeps.

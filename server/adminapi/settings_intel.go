@@ -13,6 +13,10 @@ func (a *api) intelRoutes() []route {
 	return []route{
 		{"GET", "/management/apikeys", in, handle(a, a.viewKeys), "View the keys of threat intelligence services, masked"},
 		{"POST", "/management/apikeys", in, act(a, a.setKeys), "Change the keys of threat intelligence services"},
+		{"GET", "/management/intel", in, handle(a, a.viewServices), "View how threat intelligence services are used and how they do"},
+		{"POST", "/management/intel", in, act(a, a.setService), "Change how a threat intelligence service is used"},
+		{"GET", "/management/virustotal/av_engine", in, handle(a, a.viewEngines), "View which of VirusTotal's engines count"},
+		{"POST", "/management/virustotal/av_engine", in, act(a, a.setEngines), "Change which of VirusTotal's engines count"},
 	}
 }
 

@@ -3,7 +3,8 @@
 // names and addresses.
 //
 // It writes the tables indicators and verdicts and the settings indicators,
-// intel_retro, intel_keys (with every key sealed) and intel_services. It does not know where rows
+// intel_retro, intel_keys (with every key sealed), intel_services, intel_cursor and
+// intel_state_SERVICE. It does not know where rows
 // come from, nor what becomes of what it finds.
 package intel
 

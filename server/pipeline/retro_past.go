@@ -7,7 +7,6 @@ import (
 	"unsafe"
 
 	"muster/server/condition"
-	"muster/server/fault"
 	"muster/server/intel"
 	"muster/server/results"
 )
@@ -17,7 +16,7 @@ type past struct {
 	r      *Retro
 	wanted map[int64]bool
 	row    condition.Object
-	hosts  map[int64]bool // whether there is such a host
+	hosts  registered
 	seen   map[pastKey]*pastSighting
 	order  []*pastSighting
 	full   bool      // there were more than can be raised
@@ -37,7 +36,7 @@ type pastSighting struct {
 }
 
 func (r *Retro) newPast(wanted map[int64]bool) *past {
-	return &past{r: r, wanted: wanted, hosts: map[int64]bool{}, seen: map[pastKey]*pastSighting{}}
+	return &past{r: r, wanted: wanted, hosts: registered{hosts: r.Hosts}, seen: map[pastKey]*pastSighting{}}
 }
 
 // hits are the indicators in columns that are looked for.
@@ -62,7 +61,7 @@ func (p *past) add(ctx context.Context, row results.Row) error {
 	if len(hits) == 0 {
 		return nil
 	}
-	if there, err := p.there(ctx, row.HostID); err != nil || !there {
+	if there, err := p.hosts.is(ctx, row.HostID); err != nil || !there {
 		return err
 	}
 	for _, h := range hits {
@@ -88,20 +87,6 @@ func (p *past) add(ctx context.Context, row results.Row) error {
 		}
 	}
 	return nil
-}
-
-// there says whether the host is still registered.
-func (p *past) there(ctx context.Context, id int64) (bool, error) {
-	known, asked := p.hosts[id]
-	if asked {
-		return known, nil
-	}
-	_, err := p.r.Hosts.FindByID(ctx, id)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return false, err
-	}
-	p.hosts[id] = err == nil
-	return err == nil, nil
 }
 
 // found is what to raise for a sighting: the row is the newest of them.
