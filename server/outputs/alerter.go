@@ -63,7 +63,6 @@ func (s secret) show() string {
 // tools are what alerters are made of.
 type tools struct {
 	id     int64 // of the alerter
-	name   string
 	mail   *Mail
 	gather func(ctx context.Context, id int64, n Notice, at time.Time) error // see Alerters.gather
 	log    *slog.Logger

@@ -167,7 +167,7 @@ func (a *Alerters) open(row receiverRow) (Alerter, error) {
 	if old, ok := ready.Alerter.(interface{ close() }); ok {
 		old.close()
 	}
-	made := plain.alerter(tools{id: row.ID, name: row.Name, mail: a.Mail, gather: a.gather, log: a.Log, now: a.Now})
+	made := plain.alerter(tools{id: row.ID, mail: a.Mail, gather: a.gather, log: a.Log, now: a.Now})
 	a.ready[row.ID] = readyAlerter{made, row.Settings}
 	return made, nil
 }

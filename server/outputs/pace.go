@@ -57,7 +57,7 @@ func (p *paces) enter(id int64) (wait time.Duration) {
 	one.next = latest(earliest, one.next).Add(max(one.took/alerterAtOnce, leastSpacing))
 	if late := earliest.Add(mostSpread); one.next.After(late) {
 		one.next = late
-		return late.Sub(now) - rand.N(mostSpread/2) //nolint:gosec // no secret
+		return late.Sub(now) - rand.N(mostSpread/2)
 	}
 	return one.next.Sub(now)
 }
