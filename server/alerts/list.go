@@ -83,7 +83,7 @@ func (s *Store) where(f Filter) (where string, args []any) {
 	}
 	for _, equal := range []struct{ column, value string }{
 		{"a.source", string(f.Source)}, {"a.status", string(f.Status)}, {"a.verdict", string(f.Verdict)},
-		{"a.query_name", f.QueryName}, {"a.severity", f.Severity},
+		{"a.query_name", f.QueryName}, {"a.severity", f.Severity}, {"a.assignee", somebody(f.Assignee)},
 	} {
 		if equal.value != "" {
 			add(equal.column+" = ?", storable(equal.value))
@@ -107,12 +107,8 @@ func (s *Store) where(f Filter) (where string, args []any) {
 	if f.Technique != "" {
 		add("a.id IN (SELECT t.alert_id FROM alert_techniques t WHERE t.technique_id = ?)", storable(f.Technique))
 	}
-	switch f.Assignee {
-	case "":
-	case Nobody:
+	if f.Assignee == Nobody {
 		add("a.assignee = ''")
-	default:
-		add("a.assignee = ?", storable(f.Assignee))
 	}
 	return where, args
 }
@@ -138,4 +134,12 @@ func (s *Store) contains(search string) (condition string, args []any) {
 // storable is a text that both engines take as an argument.
 func storable(t string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(t, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// somebody is the username of a filter; empty for nobody, and for anybody.
+func somebody(assignee string) string {
+	if assignee == Nobody {
+		return ""
+	}
+	return assignee
 }

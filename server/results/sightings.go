@@ -66,18 +66,22 @@ func (s *Store) Sightings(ctx context.Context, sought []Sought, visible func(hos
 			}
 		}
 	}
-	err = c.run(ctx)
-	var all []Sighting
-	if err == nil {
-		all, err = s.dated(ctx, sought, seen)
-	}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, Reach{}, fault.Wrap(err, fault.Busy, "The hunt was given up")
-	case err != nil:
-		return nil, Reach{}, database.Fault(err)
+	all, err := c.sight(ctx, sought, seen)
+	if err != nil {
+		return nil, Reach{}, err
 	}
 	return all, c.reached(Hunt{}, now), nil
+}
+
+// sight runs the chase and says what it saw.
+func (c *chase) sight(ctx context.Context, sought []Sought, seen []trace) (all []Sighting, err error) {
+	if err = c.run(ctx); err == nil {
+		all, err = c.s.dated(ctx, sought, seen)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, fault.Wrap(err, fault.Busy, "The hunt was given up")
+	}
+	return all, database.Fault(err)
 }
 
 // seek makes the chase one for the values, and says which of them a key stands for.
