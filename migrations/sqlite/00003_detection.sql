@@ -16,7 +16,7 @@ CREATE TABLE jobs (
     created_at   integer NOT NULL,
     updated_at   integer NOT NULL
 ) STRICT;
-CREATE INDEX jobs_due ON jobs (kind, run_at) WHERE state <> 'dead';
+CREATE INDEX jobs_due ON jobs (kind, run_at, id) WHERE state <> 'dead';
 CREATE INDEX jobs_dead ON jobs (kind, id) WHERE state = 'dead';
 CREATE UNIQUE INDEX jobs_unique ON jobs (kind, unique_key) WHERE unique_key <> '' AND state = 'waiting';
 

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"muster/server/bus"
@@ -116,10 +118,28 @@ func (q *Queue) Handle(w Worker) {
 // Hint tells every replica that there is something to do.
 func (q *Queue) Hint() { q.bus.Publish(Topic) }
 
+// addAtOnce is how many jobs one statement stores.
+const addAtOnce = 100
+
 // Add stores jobs. Those whose key waits already are left out. Outside of a
 // transaction it hints as well. Faults: those of the database.
 func (q *Queue) Add(ctx context.Context, jobs ...NewJob) error {
+	for some := range slices.Chunk(jobs, addAtOnce) {
+		if err := q.add(ctx, some); err != nil {
+			return err
+		}
+	}
+	if !q.db.InTx() && len(jobs) > 0 {
+		q.Hint()
+	}
+	return nil
+}
+
+// add stores some of them with one statement: a commit that agents wait for may add
+// many.
+func (q *Queue) add(ctx context.Context, jobs []NewJob) error {
 	now := q.o.Now()
+	var values []any
 	for _, n := range jobs {
 		args, err := json.Marshal(n.Args)
 		if err != nil {
@@ -134,15 +154,13 @@ func (q *Queue) Add(ctx context.Context, jobs ...NewJob) error {
 		if n.MaxAttempts <= 0 {
 			n.MaxAttempts = defaultAttempts
 		}
-		err = q.db.Write(ctx).Exec(`INSERT INTO jobs (kind, args, unique_key, max_attempts, run_at, created_at, updated_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			n.Kind, string(args), n.Key, n.MaxAttempts, database.Micros(n.RunAt), database.Micros(now), database.Micros(now)).Error
-		if err != nil {
-			return database.Fault(err)
-		}
+		values = append(values, n.Kind, string(args), n.Key, n.MaxAttempts, database.Micros(n.RunAt), database.Micros(now), database.Micros(now))
 	}
-	if !q.db.InTx() && len(jobs) > 0 {
-		q.Hint()
-	}
-	return nil
+	return database.Fault(q.db.Write(ctx).Exec("INSERT INTO jobs (kind, args, unique_key, max_attempts, run_at, created_at, updated_at) VALUES "+
+		listOf("(?, ?, ?, ?, ?, ?, ?)", len(jobs))+" ON CONFLICT DO NOTHING", values...).Error)
+}
+
+// listOf repeats a part of a statement, with commas between.
+func listOf(part string, times int) string {
+	return strings.TrimSuffix(strings.Repeat(part+", ", times), ", ")
 }

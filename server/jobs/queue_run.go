@@ -128,22 +128,39 @@ func (q *Queue) round(ctx context.Context, slots map[string]chan struct{}, start
 	return wait
 }
 
-// due is when the next job of each kind is due.
+// due is when the next job of each kind that is done here is due.
 func (q *Queue) due(ctx context.Context) (map[string]time.Time, error) {
+	due := make(map[string]time.Time, len(q.workers))
+	if len(q.workers) == 0 {
+		return due, nil
+	}
 	var rows []struct {
 		Kind string
-		At   int64
+		At   *int64
 	}
-	err := q.db.Read(ctx).Raw("SELECT kind, min(run_at) AS at FROM jobs WHERE state <> 'dead' GROUP BY kind").Scan(&rows).Error
-	due := make(map[string]time.Time, len(rows))
+	sql, kinds := q.dueSQL()
+	err := q.db.Read(ctx).Raw(sql, kinds...).Scan(&rows).Error
 	for _, r := range rows {
-		due[r.Kind] = time.UnixMicro(r.At)
+		if r.At != nil {
+			due[r.Kind] = time.UnixMicro(*r.At)
+		}
 	}
 	return due, database.Fault(err)
 }
 
+// dueSQL asks for each kind by itself, which takes one look at the index however many
+// jobs there are.
+func (q *Queue) dueSQL() (sql string, kinds []any) {
+	for kind := range q.workers {
+		kinds = append(kinds, kind)
+	}
+	return "SELECT column1 AS kind, (SELECT min(run_at) FROM jobs WHERE kind = column1 AND state <> 'dead') AS at FROM (VALUES " +
+		listOf("(?)", len(kinds)) + ") AS v", kinds
+}
+
 // claim takes up to n jobs that are due: those that wait, and those whose holder
-// let its lease run out, which means that it died.
+// let its lease run out, which means that it died. They are chosen once, before any is
+// taken: PostgreSQL could otherwise choose again for each and take more than n.
 func (q *Queue) claim(ctx context.Context, w Worker, n int) ([]claimed, error) {
 	skip := ""
 	if q.db.Engine() == database.Postgres {
@@ -151,10 +168,10 @@ func (q *Queue) claim(ctx context.Context, w Worker, n int) ([]claimed, error) {
 	}
 	now := q.o.Now()
 	var rows []record
-	err := q.db.Write(ctx).Raw(`UPDATE jobs SET state = 'running', holder = ?, attempts = attempts + 1, run_at = ?, updated_at = ?
-		WHERE id IN (SELECT id FROM jobs WHERE kind = ? AND state <> 'dead' AND run_at <= ? ORDER BY run_at, id LIMIT ?`+skip+`)
-		RETURNING `+recordFields,
-		q.holder, database.Micros(now.Add(w.Timeout+leaseGrace)), database.Micros(now), w.Kind, database.Micros(now), n).Scan(&rows).Error
+	err := q.db.Write(ctx).Raw(`WITH next AS MATERIALIZED (SELECT id FROM jobs WHERE kind = ? AND state <> 'dead' AND run_at <= ? ORDER BY run_at, id LIMIT ?`+skip+`)
+		UPDATE jobs SET state = 'running', holder = ?, attempts = attempts + 1, run_at = ?, updated_at = ?
+		WHERE id IN (SELECT id FROM next) RETURNING `+recordFields,
+		w.Kind, database.Micros(now), n, q.holder, database.Micros(now.Add(w.Timeout+leaseGrace)), database.Micros(now)).Scan(&rows).Error
 	if err != nil {
 		return nil, database.Fault(err)
 	}
@@ -186,10 +203,14 @@ func (q *Queue) do(ctx context.Context, j claimed) {
 	}
 }
 
+// asClaimed is a job as it was claimed: not one whose lease ran out and that was claimed
+// again, be it by this process.
+const asClaimed = "id = ? AND holder = ? AND attempts = ? AND state = 'running'"
+
 // note stores what became of a job.
 func (q *Queue) note(ctx context.Context, j claimed, err error) error {
 	if err == nil {
-		return database.Fault(q.db.Write(ctx).Exec("DELETE FROM jobs WHERE id = ? AND holder = ? AND state = 'running'", j.ID, q.holder).Error)
+		return database.Fault(q.db.Write(ctx).Exec("DELETE FROM jobs WHERE "+asClaimed, j.ID, q.holder, j.Attempt).Error)
 	}
 	state, attempts, wait := Waiting, j.Attempt, retryAfter(j.Attempt)
 	var asked later
@@ -205,15 +226,15 @@ func (q *Queue) note(ctx context.Context, j claimed, err error) error {
 	}
 	return q.db.Tx(ctx, func(tx *database.DB) error {
 		if state == Waiting { // another with its key may wait by now, which will do for both
-			gone := tx.Write(ctx).Exec(`DELETE FROM jobs WHERE id = ? AND holder = ? AND state = 'running' AND unique_key <> '' AND EXISTS
-				(SELECT 1 FROM jobs other WHERE other.kind = jobs.kind AND other.unique_key = jobs.unique_key AND other.state = 'waiting')`, j.ID, q.holder)
+			gone := tx.Write(ctx).Exec("DELETE FROM jobs WHERE "+asClaimed+` AND unique_key <> '' AND EXISTS
+				(SELECT 1 FROM jobs other WHERE other.kind = jobs.kind AND other.unique_key = jobs.unique_key AND other.state = 'waiting')`, j.ID, q.holder, j.Attempt)
 			if gone.Error != nil || gone.RowsAffected > 0 {
 				return gone.Error
 			}
 		}
 		return tx.Write(ctx).Exec(`UPDATE jobs SET state = ?, attempts = ?, run_at = ?, holder = '', last_error = ?, updated_at = ?
-			WHERE id = ? AND holder = ? AND state = 'running'`,
-			state, attempts, database.Micros(q.o.Now().Add(wait)), shown(err), database.Micros(q.o.Now()), j.ID, q.holder).Error
+			WHERE `+asClaimed,
+			state, attempts, database.Micros(q.o.Now().Add(wait)), shown(err), database.Micros(q.o.Now()), j.ID, q.holder, j.Attempt).Error
 	})
 }
 
