@@ -37,7 +37,7 @@ func (a *app) adminAPI() http.Handler {
 		Distributed: a.distributed, Carves: a.carves, YARA: a.yara, AgentURL: a.agentURL(),
 		Version: versionText(), CACert: a.certs.CAPEM, Origins: a.cfg.Origins, Proxies: a.proxies, Log: a.log,
 		Mail: a.mail, Alerters: a.alerters, Intel: a.intel, Alerts: a.alerts, Detect: a.detect, Trials: a.ruleTrials(), Keep: a.cfg.keep(),
-		Destinations: a.destinations, Downloads: a.cfg.Downloads, Flagfile: a.flagfile, Closing: a.closing,
+		Destinations: a.destinations, Jobs: a.jobs, Downloads: a.cfg.Downloads, Flagfile: a.flagfile, Closing: a.closing,
 	})
 }
 

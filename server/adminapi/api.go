@@ -20,6 +20,7 @@ import (
 	"muster/server/hosts"
 	"muster/server/httpkit"
 	"muster/server/intel"
+	"muster/server/jobs"
 	"muster/server/outputs"
 	"muster/server/pipeline"
 	"muster/server/results"
@@ -44,6 +45,8 @@ type Deps struct {
 	Trials      *pipeline.RuleTrials
 
 	Destinations *outputs.Destinations
+
+	Jobs *jobs.Queue
 
 	Keep      results.Keep                 // how long what hosts report is kept where nobody changed it
 	Downloads string                       // the folder of files for anybody; empty: none

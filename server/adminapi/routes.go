@@ -62,6 +62,7 @@ func (a *api) sections() []section {
 		{"Settings", a.settingRoutes()},
 		{"Log destinations", a.destinationRoutes()},
 		{"Audit", a.auditRoutes()},
+		{"Jobs", a.jobRoutes()},
 		{"Description", a.descriptionRoutes()},
 		{"Not yet", a.plannedRoutes()},
 	}

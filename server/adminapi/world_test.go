@@ -103,6 +103,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	}
 	w.deps.Alerts.Now = w.clock.Now
 	w.queue = jobs.NewQueue(db, hints, log, jobs.QueueOptions{Now: w.clock.Now, Poll: 5 * time.Millisecond})
+	w.deps.Jobs = w.queue
 	w.deps.Alerters = outputs.NewAlerters(outputs.AlerterDeps{
 		DB: db, Box: newBox(t), Mail: w.deps.Mail, Queue: w.queue, Hosts: w.deps.Hosts, Alerts: w.deps.Alerts, Rules: w.deps.Detect, Log: log, Now: w.clock.Now,
 	})
