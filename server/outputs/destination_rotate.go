@@ -88,6 +88,9 @@ func (f *fileSender) tidy() error {
 func (f *fileSender) setAside() ([]string, error) {
 	folder := filepath.Dir(f.s.name)
 	entries, err := fs.ReadDir(f.root.FS(), filepath.ToSlash(folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the folder is about to be made
+	}
 	if err != nil {
 		return nil, err
 	}
