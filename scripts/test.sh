@@ -27,4 +27,4 @@ go test -count=1 -run TestFloors ./server
 
 step "go test -race, SQLite and PostgreSQL"
 [ $# -gt 0 ] || set -- ./...
-go test -race -timeout 20m "$@"
+go test -race -timeout 40m "$@"
