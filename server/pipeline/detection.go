@@ -17,9 +17,13 @@ import (
 	"muster/server/results"
 )
 
-// maxRaisedRows is how many rows of one commit raise alerts at once: more are left to
-// a replay, since others wait for the commit.
-const maxRaisedRows = 500
+// Bounds of what one commit raises: the rows of more are left to a replay, since others
+// wait for the commit. An alert holds its row, so that many findings of large rows are
+// much to store.
+const (
+	maxRaised      = 500
+	maxRaisedBytes = 8 << 20
+)
 
 // Detection looks at rows on their way in: with rules and indicators, in memory, before
 // they are stored. What it finds becomes alerts in the commit that stores the rows.
@@ -93,11 +97,11 @@ func (d *Detection) sight(h *hosts.Host, row *condition.Object, e *results.Entry
 
 // Found is results.Options.Found.
 func (d *Detection) Found(ctx context.Context, tx *database.DB, rows []results.FoundRow, later bool) error {
-	now := rows[:min(len(rows), maxRaisedRows)]
-	left := idsOf(rows[len(now):])
+	now := atOnce(rows)
 	if later {
-		now, left = nil, idsOf(rows)
+		now = nil
 	}
+	left := idsOf(rows[len(now):])
 	err := tx.Tx(ctx, func(tx *database.DB) error {
 		_, err := d.raise(ctx, tx, findings(now))
 		return err
@@ -113,6 +117,21 @@ func (d *Detection) Found(ctx context.Context, tx *database.DB, rows []results.F
 		}
 	}
 	return d.addReplay(ctx, tx, left)
+}
+
+// atOnce are the first rows, as many as may be raised in their commit.
+func atOnce(rows []results.FoundRow) []results.FoundRow {
+	findings, bytes := 0, 0
+	for i, r := range rows {
+		if s, ok := r.Finding.(*sighting); ok {
+			findings += len(s.found)
+			bytes += len(s.found) * len(r.Columns)
+		}
+		if findings > maxRaised || bytes > maxRaisedBytes {
+			return rows[:i]
+		}
+	}
+	return rows
 }
 
 func idsOf(rows []results.FoundRow) []int64 {

@@ -119,13 +119,13 @@ func TestARowThatTakesTooLongIsStoredAndEvaluatedLaterOnce(t *testing.T) {
 func TestAStormOfMatchesIsRaisedInParts(t *testing.T) {
 	each(t, rigOptions{}, func(r *rig) {
 		r.rule("all", "path", "begins_with", "/")
-		lines := make([]int, 2*maxRaisedRows+10)
+		lines := make([]int, maxRaised+maxReplayed+10)
 		batch := r.line(map[string]string{"path": "/0"})
 		for i := range lines[1:] {
 			batch.Entries = append(batch.Entries, r.line(map[string]string{"path": fmt.Sprint("/", i)}).Entries...)
 		}
 		r.accept(batch)
-		if at := r.raised(); len(at) != 1 || at[0].EventCount != maxRaisedRows || len(r.waiting(ReplayJob)) != 2 {
+		if at := r.raised(); len(at) != 1 || at[0].EventCount != maxRaised || len(r.waiting(ReplayJob)) != 2 {
 			r.Fatalf("at once: %+v, %d replays", at, len(r.waiting(ReplayJob)))
 		}
 		r.replay()
@@ -133,6 +133,48 @@ func TestAStormOfMatchesIsRaisedInParts(t *testing.T) {
 			r.Errorf("in the end: %+v", raised)
 		}
 	})
+}
+
+func TestRowsThatManyRulesMeetAreRaisedInParts(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		rules, rows, atOnce int
+		path                string
+	}{
+		"findings count, and not rows":      {rules: 3, rows: 250, atOnce: 166, path: "/bin/nc"},
+		"so does how much there is of them": {rules: 2, rows: 30, atOnce: 20, path: "/" + strings.Repeat("a", 200<<10)},
+		"a row may leave all to the replay": {rules: maxRaised + 1, rows: 1, atOnce: 0, path: "/bin/nc"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			each(t, rigOptions{}, func(r *rig) {
+				r.rules(c.rules)
+				batch := r.line(map[string]string{"path": c.path})
+				for range c.rows - 1 {
+					batch.Entries = append(batch.Entries, r.line(map[string]string{"path": c.path}).Entries...)
+				}
+				r.accept(batch)
+				if got := r.count("alert_events"); got != c.atOnce*c.rules {
+					r.Errorf("%d events at once, want %d", got, c.atOnce*c.rules)
+				}
+				for range 2 { // a job may be done twice
+					r.replay()
+				}
+				if got := r.count("alert_events"); got != c.rows*c.rules {
+					r.Errorf("%d events in the end, want %d", got, c.rows*c.rules)
+				}
+			})
+		})
+	}
+}
+
+// rules stores so many rules that every path meets.
+func (r *rig) rules(n int) {
+	r.Helper()
+	conditions := encoded(map[string]any{"condition": "AND", "rules": []any{map[string]any{"field": "path", "operator": "begins_with", "value": "/"}}})
+	for i := range n {
+		_, err := r.detect.Add(r.Context(), detect.Rule{Name: fmt.Sprint("rule ", i), Severity: detect.Info, Conditions: conditions})
+		r.ok(err)
+	}
+	r.ok(r.detect.Refresh(r.Context()))
 }
 
 func TestWhatIsNoObjectIsStoredAsItCame(t *testing.T) {

@@ -32,12 +32,13 @@ func (r *Raiser) raise(ctx context.Context, tx *database.DB, all []found) (raise
 	if raised, err = r.Alerts.With(tx).Raise(ctx, findings); err != nil {
 		return nil, err
 	}
+	told := r.listeners(all)
 	var work []jobs.NewJob
 	for _, one := range raised {
 		if !one.New {
 			continue
 		}
-		alerters, err := r.alerters(ctx, all, one.Alert)
+		alerters, err := told(ctx, one.Alert)
 		if err != nil {
 			return nil, err
 		}
@@ -48,14 +49,31 @@ func (r *Raiser) raise(ctx context.Context, tx *database.DB, all []found) (raise
 	return raised, r.Jobs.With(tx).Add(ctx, work...)
 }
 
-// alerters are those of the finding that raised the alert.
-func (r *Raiser) alerters(ctx context.Context, all []found, a alerts.Alert) ([]string, error) {
+// listeners returns who is told of an alert: the alerters of the finding that raised it.
+// Everyone is asked for once, and only if somebody needs it: others wait for the commit.
+func (r *Raiser) listeners(all []found) func(context.Context, alerts.Alert) ([]string, error) {
+	type group struct {
+		host int64
+		name string
+	}
+	named := map[group][]string{}
 	for _, f := range all {
-		if f.HostID == a.HostID && f.Group == a.Group && f.alerters != nil {
-			return f.alerters, nil
+		if of := (group{f.HostID, f.Group}); f.alerters != nil && named[of] == nil {
+			named[of] = f.alerters
 		}
 	}
-	return r.Everyone(ctx)
+	var everyone []string
+	asked := false
+	return func(ctx context.Context, a alerts.Alert) (names []string, err error) {
+		if names, ok := named[group{a.HostID, a.Group}]; ok {
+			return names, nil
+		}
+		if !asked {
+			everyone, err = r.Everyone(ctx)
+			asked = err == nil
+		}
+		return everyone, err
+	}
 }
 
 // Committed tells everybody who waits that there are alerts and jobs.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"muster/server/condition"
@@ -16,6 +17,9 @@ import (
 // arguments are {"rows": ids}.
 const ReplayJob = "detect.replay"
 
+// maxReplayed is how many rows one job looks at.
+const maxReplayed = 500
+
 // replayTime is how long one row may take in a replay, where nobody waits.
 const replayTime = 5 * time.Second
 
@@ -27,7 +31,7 @@ type replayArgs struct {
 func (d *Detection) addReplay(ctx context.Context, tx *database.DB, ids []int64) error {
 	var work []jobs.NewJob
 	for len(ids) > 0 {
-		n := min(len(ids), maxRaisedRows)
+		n := min(len(ids), maxReplayed)
 		work = append(work, jobs.NewJob{Kind: ReplayJob, Args: replayArgs{ids[:n]}})
 		ids = ids[n:]
 	}
@@ -46,32 +50,44 @@ func (d *Detection) Replay(ctx context.Context, j jobs.Job) error {
 	if err != nil {
 		return err
 	}
-	all, err := d.sightAgain(ctx, rows)
-	if err != nil || len(all) == 0 {
-		return err
-	}
-	return d.raiseAlone(ctx, all, func(*database.DB) error { return nil })
-}
-
-func (d *Detection) sightAgain(ctx context.Context, rows []results.Row) ([]found, error) {
 	object := objects.Get().(*condition.Object) //nolint:forcetypeassert // the pool makes nothing else
 	defer objects.Put(object)
 	var all []found
-	for _, row := range rows {
+	for i, row := range rows {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		host, err := d.Hosts.FindByID(ctx, row.HostID)
-		if fault.Is(err, fault.NotFound) {
-			continue // deleted meanwhile
-		}
+		more, err := d.sightAgain(ctx, object, row)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		e := results.Entry{HostID: row.HostID, Name: row.Name, Action: row.Action, Columns: row.Columns, UnixTime: row.Time.Unix()}
-		if s := d.guardedSight(host, object, &e, replayTime); s != nil {
-			all = append(all, s.findings(results.FoundRow{ID: row.ID, Entry: &e}, true)...)
+		if all = append(all, more...); len(all) < raiseSome && i < len(rows)-1 {
+			continue
 		}
+		for some := range slices.Chunk(all, raiseSome) {
+			if err := d.raiseAlone(ctx, some, func(*database.DB) error { return nil }); err != nil {
+				return err
+			}
+		}
+		all = nil
 	}
-	return all, nil
+	return nil
+}
+
+// sightAgain finds what there is in a row that is stored; nothing in one of a host that
+// was deleted meanwhile.
+func (d *Detection) sightAgain(ctx context.Context, object *condition.Object, row results.Row) ([]found, error) {
+	host, err := d.Hosts.FindByID(ctx, row.HostID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	e := results.Entry{HostID: row.HostID, Name: row.Name, Action: row.Action, Columns: row.Columns, UnixTime: row.Time.Unix()}
+	s := d.guardedSight(host, object, &e, replayTime)
+	if s == nil {
+		return nil, nil
+	}
+	return s.findings(results.FoundRow{ID: row.ID, Entry: &e}, true), nil
 }

@@ -88,7 +88,19 @@ func TestWhateverBecomesOfFindingsNoRowIsLost(t *testing.T) {
 		notes int // that are left
 	}{
 		"an error undoes what was noted": {func(context.Context, *database.DB, int) error { return errors.New("full") }, 0},
-		"so does a panic":                {func(context.Context, *database.DB, int) error { panic("no such thing") }, 0},
+		"one that fails is told again to leave it for later": {func(_ context.Context, _ *database.DB, call int) error {
+			if call == 1 {
+				return errors.New("full")
+			}
+			return nil
+		}, 1},
+		"so is one that says that its time is used up": {func(ctx context.Context, _ *database.DB, call int) error {
+			if call == 1 {
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		}, 1},
+		"so does a panic": {func(context.Context, *database.DB, int) error { panic("no such thing") }, 0},
 		"an SQL error that nobody looked at": {func(ctx context.Context, tx *database.DB, call int) error {
 			if call == 1 {
 				_ = tx.Write(ctx).Exec("INSERT INTO nowhere VALUES (1)").Error

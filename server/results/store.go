@@ -33,10 +33,10 @@ type Options struct {
 	// Found is told of new rows that have a Finding, in the transaction that stores
 	// them and before its commit: of many rows at once, perhaps of more than one caller.
 	// It must be quick, as others wait for the commit. When it fails or takes longer than
-	// FoundTime (5 s), what it did in tx is undone and the rows are stored all the same;
-	// if the transaction itself was lost, Found is called in another with later set, and
-	// should only note what to do later. It may be told of a row again whose transaction
-	// failed. Nil: nobody is.
+	// FoundTime (5 s), what it did in tx is undone, and it is called once more with later
+	// set (in another transaction, if that one was lost): it should only note then what
+	// to do later. When that fails too, the rows are stored all the same. It may be told
+	// of a row again whose transaction failed. Nil: nobody is.
 	Found     func(ctx context.Context, tx *database.DB, rows []FoundRow, later bool) error
 	FoundTime time.Duration
 	// FoundCommitted is called after a commit that Found was part of.
