@@ -125,7 +125,7 @@ func (r *run) matches() (matches []Match, complete bool) {
 	for _, f := range failures {
 		r.s.fell(p.of[f.Rule], f.Err)
 	}
-	if r.timeUp { // by rules: exceptions have as much again
+	if len(r.hits) > 0 { // exceptions and explanations have as much again
 		r.deadline = time.Now().Add(r.event.Within)
 	}
 	slices.Sort(r.hits)
@@ -141,10 +141,23 @@ func (r *run) matches() (matches []Match, complete bool) {
 			RuleID: l.ID, Name: l.Name, Severity: l.Severity, TechniqueIDs: l.TechniqueIDs, Tactics: l.Tactics,
 			Alerters: l.Alerters, ReconQueries: l.ReconQueries,
 		}
-		r.guarded(l, func() { m.Why = p.variants[variant].tree.Explain(r.event.Row) })
+		if len(matches) == 0 || !r.late() {
+			m.Why = r.why(l, p.variants[variant].tree)
+		}
 		matches = append(matches, m)
 	}
 	return matches, len(failures) == 0
+}
+
+// why is what made a rule match. Large values take long to be shown, and many rules may
+// match: once the time is up only the first of them is explained.
+func (r *run) why(l *loaded, tree *condition.Tree) (why []condition.Evidence) {
+	r.timeUp = false
+	r.guarded(l, func() { why = tree.Explain(r.event.Row) })
+	if r.timeUp {
+		return nil
+	}
+	return why
 }
 
 // spared counts a match and reports whether an exception keeps it from alerting. An

@@ -104,3 +104,23 @@ func TestAMistakeOfOursCostsTheCallerNothing(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+func TestOnceTheTimeIsUpMatchesAreNotExplained(t *testing.T) {
+	s, _ := newLoaded(t, dbtest.Open(t, database.SQLite))
+	for _, name := range []string{"a", "b", "c"} {
+		added(t, s, name, where("path", "ends_with", "sh"))
+	}
+	ok(t, s.Refresh(t.Context()))
+	e := event(t, `{"path":"/bin/sh"}`)
+	for within, want := range map[time.Duration]int{time.Nanosecond: 1, time.Minute: 3} {
+		e.Within = within
+		explained := 0
+		matches, complete := s.Evaluate(e)
+		for _, m := range matches {
+			explained += len(m.Why)
+		}
+		if len(matches) != 3 || !complete || explained != want {
+			t.Errorf("within %s: %+v, %v", within, matches, complete)
+		}
+	}
+}

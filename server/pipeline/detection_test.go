@@ -9,11 +9,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"muster/rules"
 	"muster/server/alerts"
+	"muster/server/database"
+	"muster/server/database/dbtest"
 	"muster/server/detect"
+	"muster/server/hosts"
 	"muster/server/intel"
 	"muster/server/jobs"
 	"muster/server/outputs"
+	"muster/server/results"
 )
 
 func TestARowThatMeetsARuleRaisesAnAlertInItsCommit(t *testing.T) {
@@ -175,6 +180,26 @@ func (r *rig) rules(n int) {
 		r.ok(err)
 	}
 	r.ok(r.detect.Refresh(r.Context()))
+}
+
+func TestARowThatMeetsNothingCostsNoMemory(t *testing.T) {
+	if raced {
+		t.Skip("pools forget things then")
+	}
+	r := newRig(t, dbtest.Open(t, database.SQLite), rigOptions{detect: detect.Options{Shipped: rules.Files}})
+	_, err := r.intel.SetSelf(r.Context(), []intel.NewIndicator{{Type: intel.Domain, Value: "evil.example", ThreatName: "bad", Severity: detect.Warning}})
+	r.ok(err)
+	r.ok(r.intel.Load(r.Context()))
+	tables := []string{"process_events"}
+	r.pipeline.Detection.Tables = func(*hosts.Host, string) []string { return tables }
+	lines := []results.Line{r.line(map[string]string{
+		"path": "/usr/bin/git", "cmdline": "git status --short", "parent_path": "/usr/bin/zsh", "cwd": "/home/ann/src", "uid": "1000",
+		"remote_address": "192.0.2.7", "domain": "git.example", "sha256": strings.Repeat("0a", 32),
+	})}
+	look := func() { r.pipeline.Detection.look(r.host, lines) }
+	if n := testing.AllocsPerRun(200, look); n > 0 || lines[0].Entries[0].Finding != nil {
+		t.Errorf("%v allocations, found %+v", n, lines[0].Entries[0].Finding)
+	}
 }
 
 func TestWhatIsNoObjectIsStoredAsItCame(t *testing.T) {
