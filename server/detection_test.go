@@ -33,7 +33,7 @@ func TestAttacksRaiseAlerts(t *testing.T) {
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
 		t.Run(string(engine), func(t *testing.T) {
 			mail := smtptest.Start(t, smtptest.Options{})
-			d := newDetectionTest(t, engine, "SSL_CERT_FILE="+savedPEM(t, mail))
+			d := newDetectionTest(t, engine, "SSL_CERT_FILE="+savedPEM(t, mail), "MUSTER_CONSOLE_URL=https://console.example.com")
 			hook := d.receive()
 			d.configureMail(mail)
 			d.addRule("nc listens", `{"condition":"AND","rules":[{"field":"path","operator":"ends_with","value":"/nc"},{"field":"cmdline","operator":"contains","value":" -l"}]}`)
@@ -165,7 +165,7 @@ func (d *detectionTest) rulesAreActive() {
 func (d *detectionTest) addRule(name, conditions string) {
 	d.Helper()
 	d.api("POST", "/rules/add", fmt.Sprintf(
-		`{"name":%q,"conditions":%s,"severity":"CRITICAL","alerters":"email,hook","technique_id":"T1095"}`, name, conditions), nil)
+		`{"name":%q,"conditions":%s,"severity":"CRITICAL","alerters":"email,hook,nobody","technique_id":"T1095"}`, name, conditions), nil)
 }
 
 // titleOf is what a rule that ships is called.
@@ -263,12 +263,40 @@ func (d *detectionTest) ruleOfOurOwn(mail *smtptest.Server, hook *receiver) {
 	eventually(d.T, time.Minute, "a mail and a request are received", func() bool {
 		return len(hook.about("nc listens")) > 0 && slices.ContainsFunc(mail.Messages(), func(m smtptest.Message) bool { return strings.Contains(m.Data, "nc listens") })
 	})
-	if got := hook.about("nc listens"); len(got) != 1 {
-		d.Errorf("the webhook was told %d times of one alert: %v", len(got), got)
+	eventually(d.T, time.Minute, "nothing is left to tell, though one name is nobody's", func() bool {
+		_, dead := d.call("GET", "/services/api/v1/alerters/failed", d.token, "")
+		_, waiting := d.call("GET", "/services/api/v1/alerters/failed?state=waiting", d.token, "")
+		return strings.Contains(dead, `"count":0`) && strings.Contains(waiting, `"count":0`)
+	})
+	d.told(host, hook.about("nc listens"), mail.Messages())
+}
+
+// told: each alerter heard of the alert once, and what it needs to know.
+func (d *detectionTest) told(host *agenttest.Agent, posted []string, mails []smtptest.Message) {
+	d.Helper()
+	var notice struct {
+		Alert struct {
+			Columns map[string]string
+			Why     []string
+		}
+		Host struct {
+			Identifier string `json:"host_identifier"`
+		}
 	}
-	for _, m := range mail.Messages() {
-		if strings.Contains(m.Data, "nc listens") && !strings.Contains(m.Data, host.Hostname()) {
-			d.Errorf("the mail does not name the host:\n%s", m.Data)
+	if len(posted) != 1 {
+		d.Fatalf("the webhook was told %d times of one alert: %v", len(posted), posted)
+	}
+	if err := json.Unmarshal([]byte(posted[0]), &notice); err != nil || notice.Host.Identifier != host.HostIdentifier() ||
+		notice.Alert.Columns["cmdline"] != "nc -l 4444" || len(notice.Alert.Why) != 2 {
+		d.Errorf("the webhook was told %v %s", err, posted[0])
+	}
+	mails = slices.DeleteFunc(mails, func(m smtptest.Message) bool { return !strings.Contains(m.Data, "nc listens") })
+	if len(mails) != 1 {
+		d.Fatalf("%d mails tell of one alert", len(mails))
+	}
+	for _, text := range []string{"CRITICAL: nc listens on ", host.Hostname(), "https://console.example.com/alerts/"} {
+		if !strings.Contains(mails[0].Data, text) {
+			d.Errorf("the mail lacks %s:\n%s", text, mails[0].Data)
 		}
 	}
 }
