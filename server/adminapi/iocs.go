@@ -20,7 +20,7 @@ func (a *api) iocRoutes() []route {
 	return []route{
 		{"GET", "/iocs", in, handle(a, a.viewIOCs), "View the indicators that people entered"},
 		{"POST", "/iocs/add", in, actUpTo(a, iocsLimit, a.setIOCs), "Replace the indicators that people entered"},
-		{"POST", "/iocs/import", in, actUpTo(a, importLimit, a.importIOCs), "Import a file of indicators: CSV, a list, STIX 2.1, MISP or OTX"},
+		{"POST", "/iocs/import", in, patiently(actUpTo(a, importLimit, a.importIOCs), importTime), "Import a file of indicators: CSV, a list, STIX 2.1, MISP or OTX"},
 		{"GET", "/iocs/list", in, handle(a, a.listIOCs), "List indicators of all feeds"},
 		{"GET", "/iocs/feeds", in, handle(a, a.listFeeds), "List the feeds of indicators with their counts"},
 		{"DELETE", "/iocs/feeds/{feed}", in, act(a, a.deleteFeed), "Delete a feed with its indicators"},

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"time"
 
@@ -13,6 +14,21 @@ import (
 
 // importLimit bounds a file of indicators and the form around it, in bytes.
 const importLimit = 64<<20 + 64<<10
+
+// importTime is how long a request with a file may take: a million indicators take a
+// minute or two to store, which is more than other requests get.
+const importTime = 10 * time.Minute
+
+// patiently gives an endpoint more time to read its request and to answer.
+func patiently(e endpoint, most time.Duration) endpoint {
+	inner := e.Handler
+	e.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control, until := http.NewResponseController(w), time.Now().Add(most)
+		_, _ = control.SetReadDeadline(until), control.SetWriteDeadline(until) // what cannot wait ends as others do
+		inner.ServeHTTP(w, r)
+	})
+	return e
+}
 
 type importIOCsRequest struct {
 	Feed       string       `arg:"feed,required"`

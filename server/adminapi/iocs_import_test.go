@@ -3,6 +3,7 @@ package adminapi
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -90,4 +91,23 @@ func TestRetroRuns(t *testing.T) {
 		w.ok(w.deps.Intel.SaveRetro(t.Context(), intel.RetroRun{Started: run.Ended, Ended: run.Ended.Add(time.Second), Error: "The hunt was given up"}))
 		w.expect("iocs_retro", "GET", "/iocs/retro", nil)
 	})
+}
+
+// deadlines notes how long an answer may take.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error  { d.read = at; return nil }
+func (d *deadlines) SetWriteDeadline(at time.Time) error { d.write = at; return nil }
+
+func TestImportsGetMoreTime(t *testing.T) {
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	e := patiently(raw(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), time.Hour)
+	e.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	soon := time.Now().Add(time.Hour - time.Minute)
+	if w.Code != http.StatusTeapot || w.read.Before(soon) || w.write.Before(soon) {
+		t.Errorf("%d, until %v and %v", w.Code, w.read, w.write)
+	}
 }

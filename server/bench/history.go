@@ -74,7 +74,10 @@ func (p plan) askHistory(ctx context.Context, engine string, rows int) (*past, e
 		return nil, err
 	}
 	search, err := timed("search by condition", searches, func(i int) (string, error) { return h.search(ctx, rows, i) })
-	return &past{rows: rows, hunt: hunt, search: search}, err
+	if err != nil {
+		return nil, err
+	}
+	return &past{rows: rows, hunt: hunt, search: search}, h.measureRetro(ctx, rows)
 }
 
 // timed calls fn several times and prints the median and the 99th percentile.
@@ -187,7 +190,7 @@ func (h *history) fill(ctx context.Context, rows int) error {
 			return err
 		}
 	}
-	return h.db.Write(ctx).Exec("ANALYZE").Error
+	return h.db.Write(ctx).Exec("ANALYZE results").Error
 }
 
 func (h *history) indexBytes(ctx context.Context) float64 {

@@ -2,10 +2,10 @@
 // memory to check rows with, and what outside reputation services say about hashes,
 // names and addresses.
 //
-// It writes the tables indicators and verdicts and the settings indicators,
+// It writes the tables indicators and verdicts, and the settings indicators,
 // intel_retro, intel_keys (with every key sealed), intel_services, intel_cursor and
-// intel_state_SERVICE. It does not know where rows
-// come from, nor what becomes of what it finds.
+// intel_state_SERVICE. It does not know where rows come from, nor what becomes of what
+// it finds.
 package intel
 
 import (

@@ -59,6 +59,9 @@ func (r *Retro) Work(ctx context.Context, _ jobs.Job) error {
 	if saving := r.Intel.SaveRetro(context.WithoutCancel(ctx), run); saving != nil && err == nil {
 		err = saving
 	}
+	if fault.Is(err, fault.TooMany) || fault.Is(err, fault.Busy) { // people hunt, or the database is busy: that is no failure
+		return jobs.Later(time.Minute, err)
+	}
 	return err
 }
 
