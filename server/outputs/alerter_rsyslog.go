@@ -40,8 +40,7 @@ func (s *rsyslogSettings) check() error {
 	case s.CA != "" && !s.TLS:
 		return fault.New(fault.Unprocessable, "ca says whom to trust over TLS, which tls does not ask for")
 	}
-	_, err := checkedCA(s.CA)
-	return err
+	return checkCA(s.CA)
 }
 
 func (s *rsyslogSettings) secrets() []secret {

@@ -2,7 +2,6 @@ package outputs
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -36,8 +35,7 @@ func (s *webhookSettings) check() error {
 	if !isHeaderText(s.Authorization) {
 		return fault.New(fault.Unprocessable, "authorization has at most %d printable characters", maxCredential)
 	}
-	_, err := checkedCA(s.CA)
-	return err
+	return checkCA(s.CA)
 }
 
 func (s *webhookSettings) secrets() []secret {
@@ -91,10 +89,11 @@ func isHeaderText(text string) bool {
 	return len(text) <= maxCredential && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// checkedCA is authorities for settings.
-func checkedCA(pem string) (*x509.CertPool, error) {
+// checkCA says what is wrong with authorities for settings.
+func checkCA(pem string) error {
 	if len(pem) > maxPEM {
-		return nil, fault.New(fault.Unprocessable, "ca has more than %d bytes", maxPEM)
+		return fault.New(fault.Unprocessable, "ca has more than %d bytes", maxPEM)
 	}
-	return authorities(pem)
+	_, err := authorities(pem)
+	return err
 }

@@ -108,8 +108,8 @@ func (a *Alerters) merged(r receiverRow, change json.RawMessage, fresh bool) (st
 		return "", fault.New(fault.Unprocessable, "settings has more than %d bytes", maxSettings)
 	}
 	next, old := kinds[r.Kind](), kinds[r.Kind]()
-	lost := map[string]bool{}
 	if !fresh {
+		var lost map[string]bool
 		next, lost = a.opened(r)
 		old, _ = a.opened(r)
 		mask(next, lost) // what is not sent is as good as what was shown

@@ -120,7 +120,9 @@ type fileSender struct {
 func (f *fileSender) close() {
 	f.stop()
 	if f.tidying != nil {
-		<-f.tidying
+		if err := <-f.tidying; err != nil {
+			f.untidy = true // whoever opens the folder next tidies again
+		}
 		f.tidying = nil
 	}
 	f.shut()
