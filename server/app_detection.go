@@ -47,7 +47,7 @@ func (a *app) openDetection() {
 	a.detection = &pipeline.Detection{
 		Raiser: raiser, Hosts: a.hosts, Results: a.results, Detect: a.detect, Intel: a.intel, Tables: a.schedule.Tables, Log: a.log,
 	}
-	a.jobs.Handle(jobs.Worker{Kind: pipeline.ReplayJob, Run: a.detection.Replay, Timeout: 10 * time.Minute})
+	a.jobs.Handle(jobs.Worker{Kind: pipeline.ReplayJob, Run: a.detection.Replay, Timeout: pipeline.ReplayTimeout})
 	retro := &pipeline.Retro{Raiser: raiser, Hosts: a.hosts, Results: a.results, Intel: a.intel, Log: a.log}
 	a.jobs.Handle(jobs.Worker{Kind: intel.RetroJob, Run: retro.Work, Timeout: 2 * time.Hour})
 	a.reputation = &pipeline.Reputation{Raiser: raiser, Hosts: a.hosts, Results: a.results, Intel: a.intel, Log: a.log}

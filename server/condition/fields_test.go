@@ -2,6 +2,7 @@ package condition_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,5 +123,35 @@ func TestMatchingARowAllocatesNothing(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestTheTextOfAMemberDoesNotDependOnWhatWasAskedBefore(t *testing.T) {
+	for _, columns := range []string{`{"data":{"a":{"b":"\u0061\/","\u0062":[1]}}}`, `{"data":"{\"a\":{\"b\":\"\\u0061\\/\",\"\\u0062\":[1]}}"}`} {
+		whole, member, text := condition.Field{Name: "data"}, condition.Field{Name: "data", Path: "a"}, condition.Field{Name: "data", Path: "a.b"}
+		var row condition.Object
+		var want []string
+		for _, order := range [][]condition.Field{{whole, member, text}, {text, member, whole}, {member, text, whole}} {
+			if err := row.Load(columns); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range order {
+				row.Value(f)
+			}
+			var got []string
+			for _, f := range []condition.Field{whole, member, text} {
+				value, _ := row.Value(f)
+				got = append(got, strings.Clone(value))
+			}
+			if want == nil {
+				want = got
+			}
+			if !slices.Equal(want, got) {
+				t.Errorf("%s is %q and was %q", columns, got, want)
+			}
+		}
+		if want[1] != `{"b":"\u0061\/","\u0062":[1]}` || want[2] != "a/" {
+			t.Errorf("it is %q", want)
+		}
 	}
 }

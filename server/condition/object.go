@@ -20,6 +20,7 @@ type Object struct {
 	// true the answer comes soon, and says nothing.
 	Ended   func() bool
 	parser  fastjson.Parser
+	spare   fastjson.Parser
 	columns []column
 	inner   []inner // of which the first parsed are of this row
 	parsed  int
@@ -109,28 +110,51 @@ func (o *Object) find(name string) int {
 
 // member follows the path into the column.
 func (o *Object) member(column int, path string) (string, bool) {
-	value := o.inside(column)
+	value := follow(o.inside(column), path)
+	if value == nil {
+		return "", false
+	}
+	switch value.Type() {
+	case fastjson.TypeNull:
+		return "", false
+	case fastjson.TypeString:
+		return asText(value.GetStringBytes()), true
+	case fastjson.TypeObject, fastjson.TypeArray:
+		value = follow(o.again(column), path)
+	}
+	return o.written(value), true
+}
+
+// follow returns the member at the path; nil when there is none.
+func follow(value *fastjson.Value, path string) *fastjson.Value {
 	for more := true; more; {
 		if value == nil || value.Type() != fastjson.TypeObject {
-			return "", false
+			return nil
 		}
 		var name string
 		name, path, more = strings.Cut(path, ".")
 		value = value.GetObject().Get(name)
 	}
-	switch {
-	case value == nil || value.Type() == fastjson.TypeNull:
-		return "", false
-	case value.Type() == fastjson.TypeString:
-		return asText(value.GetStringBytes()), true
+	return value
+}
+
+// again parses the column once more. The parser notes in its values which texts were
+// read and writes those with other escapes: what a member is as text must not depend
+// on what was asked before.
+func (o *Object) again(column int) *fastjson.Value {
+	_, text, _ := o.Column(column)
+	value, err := o.spare.Parse(text)
+	if err != nil {
+		return nil
 	}
-	return o.written(value), true
+	return value
 }
 
 // inside returns the JSON in the column, parsed once for the row.
 func (o *Object) inside(column int) *fastjson.Value {
 	value := o.columns[column].value
 	if value.Type() != fastjson.TypeString {
+		o.Column(column) // its text, before members are read: see again
 		return value
 	}
 	for _, in := range o.inner[:o.parsed] {

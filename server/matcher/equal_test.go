@@ -2,6 +2,7 @@ package matcher_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -150,6 +151,25 @@ func (c chooser) rules(t *testing.T) []matcher.Rule {
 	return rules
 }
 
+// odd is a value that is no text, or more of it than is looked at in one go.
+func (c chooser) odd() any {
+	switch c(12) {
+	case 0:
+		return c.one(2)
+	case 1:
+		return json.RawMessage(c.of("1e3", "-0", "7.0", "0.70", "12345678901234567890", "1E+2"))
+	case 2:
+		return []any{c.text(), c(9), nil}
+	case 3:
+		return map[string]any{"a": map[string]any{"b": c.text()}}
+	case 4:
+		return strings.Repeat(c.text(), 1+c(3000)) + c.text() // long enough for a look at the clock
+	case 5:
+		return json.RawMessage(`"\u0061\ud800\u0000b\u212A\/"`)
+	}
+	return c(50)
+}
+
 func (c chooser) columns() string {
 	columns := map[string]any{}
 	for _, name := range []string{"x", "y", "z", "other"} {
@@ -158,12 +178,14 @@ func (c chooser) columns() string {
 		case 1:
 			columns[name] = nil
 		case 2:
-			columns[name] = c(50)
+			columns[name] = c.odd()
 		default:
 			columns[name] = c.value()
 		}
 	}
-	if c.one(2) {
+	if c.one(4) {
+		columns["data"] = map[string]any{"a": map[string]any{"b": c.odd()}, "c": c.text()}
+	} else if c.one(2) {
 		columns["data"] = fmt.Sprintf(`{"a":{"b":%q},"c":%d}`, c.text(), c(9))
 	}
 	text, _ := json.Marshal(columns)
@@ -185,7 +207,11 @@ func differ(t *testing.T, c chooser, events int) {
 		}
 		e := matcher.Event{Tables: c.names("t", "u"), Platform: c.of("linux", "windows", "", "darwin"), Row: row}
 		var found, want []int
-		if failures := program.Match(e, func(rule int) { found = append(found, rule) }); failures != nil {
+		failures := program.Match(e, func(rule int) { found = append(found, rule) })
+		if len(failures) > 0 && errors.Is(failures[0].Err, matcher.ErrSlow) {
+			continue // others need the processor
+		}
+		if failures != nil {
 			t.Fatalf("%v", failures)
 		}
 		slices.Sort(found)

@@ -17,11 +17,16 @@ import (
 // arguments are {"rows": ids}.
 const ReplayJob = "detect.replay"
 
-// maxReplayed is how many rows one job looks at.
-const maxReplayed = 500
-
-// replayTime is how long one row may take in a replay, where nobody waits.
-const replayTime = 5 * time.Second
+const (
+	// maxReplayed is how many rows one job looks at.
+	maxReplayed = 200
+	// replayTime is how long one row may take in a replay, where nobody waits: as long
+	// as the matcher goes on, and as much again for exceptions.
+	replayTime = time.Second
+	// ReplayTimeout is enough for a job whose rows all take as long as they may: one
+	// that is cut off begins again with the first, and would never end.
+	ReplayTimeout = maxReplayed*2*replayTime + time.Minute
+)
 
 type replayArgs struct {
 	Rows []int64 `json:"rows"`
