@@ -41,6 +41,9 @@ func sigmaCommand() command {
 				if len(args) < 2 {
 					return usageError(t, cmdSigma, errors.New("say check or import, and name files or folders"))
 				}
+				if args[0] != "check" && args[0] != "import" {
+					return usageError(t, cmdSigma, fmt.Errorf("there is no word %q: say check or import", args[0]))
+				}
 				files, err := ruleFiles(args[1:])
 				switch {
 				case err != nil:

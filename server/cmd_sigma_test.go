@@ -80,7 +80,7 @@ func TestSigmaRefusesWhatItCannotDo(t *testing.T) {
 	}{
 		"no word":               {nil, exitUsage, "say check or import"},
 		"no file":               {[]string{"check"}, exitUsage, "say check or import"},
-		"another word":          {[]string{"delete", folder}, exitUsage, "the arguments fit none of its forms"},
+		"another word":          {[]string{"chek", "none.yml"}, exitUsage, `there is no word "chek": say check or import`},
 		"a check that is dry":   {[]string{"check", folder, "--dry-run"}, exitUsage, "the arguments fit none of its forms"},
 		"a mapping for imports": {[]string{"import", folder, "--mapping", "x"}, exitUsage, "the arguments fit none of its forms"},
 		"a file that is not":    {[]string{"check", filepath.Join(folder, "none.yml")}, exitFailed, "no such file"},

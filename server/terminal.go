@@ -108,7 +108,7 @@ func readLine(lines *bufio.Reader) (string, error) {
 
 func nonEmpty(password string, err error) (string, error) {
 	if err == nil && password == "" || errors.Is(err, io.EOF) {
-		return "", errors.New("no password was given")
+		return "", errors.New("nothing was entered")
 	}
 	return password, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"time"
 
 	"muster/server/detect"
 	"muster/server/fault"
@@ -51,15 +52,30 @@ func (a *api) exceptionsOf(ctx context.Context, ruleID int64) (answer[[]exceptio
 	return answer[[]exceptionView]{"Successfully fetched the exceptions", views}, err
 }
 
-// exceptionSpec is what an exception is made of; expires_at is a time or a date.
+// exceptionEnd is when an exception ends: a time or a date, under the name that answers
+// have or the one that indicators are imported with. One that were not read would be an
+// exception for ever.
+type exceptionEnd struct {
+	ExpiresAt string `arg:"expires_at"`
+	Expires   string `arg:"expires"`
+}
+
+func (r *exceptionEnd) moment() (time.Time, error) {
+	if r.ExpiresAt != "" {
+		return argMoment("expires_at", r.ExpiresAt)
+	}
+	return argMoment("expires", r.Expires)
+}
+
+// exceptionSpec is what an exception is made of.
 type exceptionSpec struct {
 	Conditions map[string]any `arg:"conditions,required"`
 	Reason     string         `arg:"reason,required"`
-	ExpiresAt  string         `arg:"expires_at"`
+	exceptionEnd
 }
 
 func (r *exceptionSpec) exception() (e detect.Exception, err error) {
-	if e.Expires, err = argMoment("expires_at", r.ExpiresAt); err != nil {
+	if e.Expires, err = r.moment(); err != nil {
 		return e, err
 	}
 	e.Reason = r.Reason

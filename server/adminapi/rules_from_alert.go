@@ -17,9 +17,9 @@ import (
 // query_name and action.
 type alertException struct {
 	pathAlert
-	Fields    []string `arg:"fields,required"`
-	Reason    string   `arg:"reason,required"`
-	ExpiresAt string   `arg:"expires_at"`
+	Fields []string `arg:"fields,required"`
+	Reason string   `arg:"reason,required"`
+	exceptionEnd
 }
 
 // maxExceptionFields bounds how many fields an exception is made of.
@@ -34,7 +34,7 @@ func (a *api) addAlertException(ctx context.Context, r alertException) (answer[e
 		return answer[exceptionView]{}, fault.New(fault.Unprocessable, "Only alerts of rules have exceptions; this one is of the source %s", alert.Source)
 	}
 	e := detect.Exception{RuleID: alert.RuleID, AlertID: alert.ID, Reason: r.Reason}
-	if e.Expires, err = argMoment("expires_at", r.ExpiresAt); err != nil {
+	if e.Expires, err = r.moment(); err != nil {
 		return answer[exceptionView]{}, err
 	}
 	if e.Conditions, err = sameFields(alert, host, r.Fields); err != nil {

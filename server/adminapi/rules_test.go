@@ -111,6 +111,7 @@ func TestExceptions(t *testing.T) {
 		w.expect("exception_missing", "POST", "/rules/1/exceptions", nil)
 		w.expect("exception_late", "POST", "/rules/1/exceptions", map[string]any{"conditions": leaf("a", "equal", "b"), "reason": "x", "expires_at": "2026-01-01"})
 		w.expect("exception_wrong_time", "POST", "/exceptions", map[string]any{"conditions": leaf("a", "equal", "b"), "reason": "x", "expires_at": "soon"})
+		w.expect("exception_until", "POST", "/exceptions", map[string]any{"conditions": leaf("a", "equal", "b"), "reason": "x", "expires": "soon"})
 		for _, id := range []int{0, 9} {
 			w.expect("rule_unknown", "GET", fmt.Sprintf("/rules/%d/exceptions", id), nil)
 			w.expect("rule_unknown", "POST", fmt.Sprintf("/rules/%d/exceptions", id), map[string]any{"conditions": leaf("a", "equal", "b"), "reason": "x"})

@@ -63,6 +63,14 @@ type setServiceRequest struct {
 	CleanHours    *int    `arg:"clean_hours,min=1,max=8760"`
 }
 
+// Check refuses what would change nothing, such as a misspelt name.
+func (r *setServiceRequest) Check() error {
+	if r.Enabled == nil && r.Address == nil && r.PerMinute == nil && r.Endpoints == nil && r.DetectedHours == nil && r.CleanHours == nil {
+		return fault.New(fault.Invalid, "Nothing is changed: send enabled, address, per_minute, endpoints, detected_hours or clean_hours")
+	}
+	return nil
+}
+
 func (a *api) setService(ctx context.Context, r setServiceRequest) (answer[none], error) {
 	p := intel.Provider(r.Service)
 	err := a.changeService(ctx, p, func(o *intel.ServiceSettings) {

@@ -14,6 +14,7 @@ func TestServices(t *testing.T) {
 		})
 		w.expect("services_off", "POST", "/management/intel", map[string]any{"service": "alienvault", "enabled": false})
 		w.expect("services_unknown", "POST", "/management/intel", map[string]any{"service": "shodan"})
+		w.expect("services_nothing", "POST", "/management/intel", map[string]any{"service": "ibmxforce", "base_url": "https://mirror.example.com/"})
 		w.expect("services_bad_address", "POST", "/management/intel", map[string]any{"service": "ibmxforce", "address": "https://user:geheim@example.com"})
 		_, _, err := w.deps.Intel.SetKeys(t.Context(), intel.Change{Set: map[intel.Provider]intel.Key{intel.VirusTotal: {Key: "geheim-2"}}})
 		w.ok(err)

@@ -92,7 +92,7 @@ func (f *Fault) Error() string {
 	for _, name := range names {
 		text += "; " + name + ": " + f.fields[name]
 	}
-	if f.cause != nil {
+	if f.cause != nil && f.cause.Error() != "" {
 		text += ": " + f.cause.Error()
 	}
 	return text

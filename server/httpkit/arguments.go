@@ -144,7 +144,7 @@ func parseObject(body []byte) (map[string]any, error) {
 	decoder.UseNumber()
 	var object map[string]any
 	if err := decoder.Decode(&object); err != nil {
-		return nil, fault.Wrap(fmt.Errorf("%w: %w", ErrJSON, err), fault.Invalid, "Failed to decode JSON object: %s", jsonProblem(err))
+		return nil, fault.Wrap(fmt.Errorf("%w: %w", ErrJSON, err), fault.Invalid, "Failed to decode JSON object: %s", jsonProblem(body, err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, fault.Wrap(ErrJSON, fault.Invalid, "Failed to decode JSON object: something follows it")
@@ -152,9 +152,11 @@ func parseObject(body []byte) (map[string]any, error) {
 	return object, nil
 }
 
-func jsonProblem(err error) string {
+func jsonProblem(body []byte, err error) string {
 	var wrongType *json.UnmarshalTypeError
 	switch {
+	case bytes.ContainsAny(body, "“”„") && !errors.As(err, &wrongType): // documents are copied with them
+		return `it has quotation marks such as “ or ”, where JSON has "`
 	case errors.As(err, &wrongType):
 		return "the body is not an object"
 	case errors.Is(err, io.ErrUnexpectedEOF):

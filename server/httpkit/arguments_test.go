@@ -165,6 +165,10 @@ func TestDecodeRefuses(t *testing.T) {
 			}
 		})
 	}
+	_, err := Decode[strict](request("POST", "/", "application/json", "{“query”:1}"))
+	if want := "Failed to decode JSON object: it has quotation marks such as “ or ”, where JSON has \""; !errors.Is(err, ErrJSON) || fault.Public(err) != want {
+		t.Errorf("quotation marks of a document: %v", err)
+	}
 	if _, err := Decode[strict](request("POST", "/?query=bad", "", "")); !fault.Is(err, fault.Unprocessable) {
 		t.Errorf("Check is not asked: %v", err)
 	}

@@ -48,7 +48,7 @@ func mayCall(address netip.Addr) bool {
 type sendError struct {
 	permanent bool          // the same again would fail again
 	wait      time.Duration // the receiver asked for that; 0: it did not
-	cause     string
+	cause     string        // what the sentence of the fault does not say
 }
 
 func (e *sendError) Error() string { return e.cause }
@@ -61,7 +61,7 @@ func unsent(err error, receiver, sentence string) error {
 	if why == "" {
 		why = "the connection failed"
 	}
-	return fault.Wrap(&sendError{permanent: errors.Is(err, errNotCalled), cause: receiver + ": " + why}, fault.Unprocessable, "%s %s: %s", receiver, sentence, why)
+	return fault.Wrap(&sendError{permanent: errors.Is(err, errNotCalled)}, fault.Unprocessable, "%s %s: %s", receiver, sentence, why)
 }
 
 // networkReason says what people can do something about; empty for what it does

@@ -116,7 +116,7 @@ func (p *poster) judge(response *http.Response, receiver string) error {
 	if status/100 == 2 {
 		return nil
 	}
-	e := &sendError{permanent: status < 500, cause: fmt.Sprintf("%s: status %d", receiver, status)}
+	e := &sendError{permanent: status < 500}
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		e.permanent = false

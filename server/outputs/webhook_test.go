@@ -95,6 +95,9 @@ func TestAnswersOfReceivers(t *testing.T) {
 			if cause.permanent != c.permanent || cause.wait != c.wait {
 				t.Errorf("%+v", cause)
 			}
+			if err.Error() != fault.Public(err) {
+				t.Errorf("the log says it twice: %v", err)
+			}
 			if strings.Contains(err.Error()+fault.Public(err)+cause.Error(), secret) {
 				t.Errorf("the secret is in %v", err)
 			}
