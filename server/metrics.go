@@ -82,7 +82,7 @@ func (m *metrics) detection(a *app) {
 		{"muster_detection_failures_total", "Times that a rule could not be evaluated on a row.", func() float64 { return float64(a.detect.Stats().Failed) }},
 		{"muster_detection_incomplete_rows_total", "Rows that were left to a replay because some rule could not be evaluated.", func() float64 { return float64(a.detect.Stats().Incomplete) }},
 		{"muster_detection_seconds_total", "Time spent on evaluating rules.", func() float64 { return a.detect.Stats().Time.Seconds() }},
-		{"muster_detection_unheard_rows_total", "Rows whose alerts could not be raised in their commit.", func() float64 { return float64(a.results.Stats().Unheard) }},
+		{"muster_detection_unheard_rows_total", "Rows whose alerts are lost: they were neither raised in the commit nor left to a replay.", func() float64 { return float64(a.results.Stats().Unheard) }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help}, c.value))
 	}
