@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"server/lineage":   1, // trees of processes
 	"server/indicator": 1, // what an indicator is, and the form in which two are compared
 	"server/seal":      1, // secrets at rest
+	"server/dial":      1, // connections to where people send the server
 	"server/fault":     0, "migrations": 0, "packs": 0, "certs": 0, "web": 0,
 	"rules":         0, // rules that ship with the server
 	"server/attack": 0, // the techniques and tactics of MITRE ATT&CK

@@ -2,6 +2,7 @@ package intel
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"muster/server/dial"
 )
 
 const (
@@ -31,9 +34,16 @@ type caller struct {
 	client   *http.Client
 }
 
+// transport is that of all callers, so that connections are used again.
+var transport = &http.Transport{
+	Proxy: http.ProxyFromEnvironment, DialContext: dial.New().DialContext, ForceAttemptHTTP2: true,
+	TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: dial.Timeout,
+	MaxResponseHeaderBytes: 64 << 10, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
+}
+
 func newCaller(base string, key Key, settings ServiceSettings) *caller {
 	return &caller{base: strings.TrimRight(base, "/"), key: key, settings: settings, client: &http.Client{
-		Timeout:       askTimeout,
+		Timeout: askTimeout, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

@@ -2,6 +2,7 @@ package intel
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"muster/server/database"
@@ -22,7 +23,7 @@ const (
 func (s *Store) DeleteFeed(ctx context.Context, feed string) (deleted int, err error) {
 	for after := int64(-1); after != 0 && err == nil; {
 		err = s.change(ctx, feed, func(w *write) error {
-			w.batch = -1 // no import held any of them
+			w.batch = math.MaxInt64 // whatever import held them
 			next, some, err := w.stale(ctx, after, batch)
 			after, deleted = next, deleted+some
 			return err

@@ -1,11 +1,14 @@
 package intel
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/publicsuffix"
 
 	"muster/server/fault"
 	"muster/server/indicator"
@@ -107,6 +110,9 @@ func normal(of indicator.Type, value string, exact bool) (normal, problem string
 		if !isHash(value, hashLength(of)) && (exact || !isWord(value)) {
 			return "", "is no " + string(of)
 		}
+		if hashesOfNothing[value] {
+			return "", "is the hash of every empty file"
+		}
 	case Domain:
 		return value, domainProblem(value)
 	case Address:
@@ -114,6 +120,9 @@ func normal(of indicator.Type, value string, exact bool) (normal, problem string
 	case Path:
 		if !strings.ContainsAny(value, `/\`) {
 			return "", "is a name, not the path of a file"
+		}
+		if strings.Trim(value, `/\.`) == "" {
+			return "", "is where all files are"
 		}
 	case URL:
 		if !strings.Contains(value, "://") || strings.ContainsFunc(value, unicode.IsSpace) {
@@ -123,8 +132,15 @@ func normal(of indicator.Type, value string, exact bool) (normal, problem string
 	return value, ""
 }
 
+// hashesOfNothing stand in many feeds, and would be found on every host.
+var hashesOfNothing = map[string]bool{
+	"d41d8cd98f00b204e9800998ecf8427e":                                 true,
+	"da39a3ee5e6b4b0d3255bfef95601890afd80709":                         true,
+	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": true,
+}
+
 // domainProblem says why a name is none that can be looked for: among them names of
-// one label, which would match everything below com.
+// one label and those below which everybody has names, such as co.uk.
 func domainProblem(value string) string {
 	labels := strings.Split(value, ".")
 	_, address := indicator.Address(value)
@@ -141,6 +157,9 @@ func domainProblem(value string) string {
 			return "is no domain name"
 		}
 	}
+	if suffix, official := publicsuffix.PublicSuffix(value); official && suffix == value {
+		return "is a domain below which everybody has names"
+	}
 	return ""
 }
 
@@ -152,6 +171,9 @@ func normalAddress(value string) (normal, problem string) {
 		}
 		if network.Bits() < least {
 			return "", "is too large a network"
+		}
+		if network.Addr().IsLoopback() || network.Contains(netip.IPv6Loopback()) {
+			return "", thisMachine
 		}
 		if network.IsSingleIP() {
 			return network.Addr().String(), ""
@@ -165,8 +187,13 @@ func normalAddress(value string) (normal, problem string) {
 	if address.IsUnspecified() {
 		return "", "is the address of nothing"
 	}
+	if address.IsLoopback() {
+		return "", thisMachine
+	}
 	return address.String(), ""
 }
+
+const thisMachine = "is what every machine calls itself"
 
 func hashLength(of indicator.Type) int {
 	switch of {

@@ -76,7 +76,7 @@ func Parse(content []byte, format Format, d Defaults) (Parsed, error) {
 		return Parsed{}, err
 	}
 	if g.full {
-		return Parsed{}, fault.New(fault.Unprocessable, "The file has more than %d indicators", maxParsed)
+		return Parsed{}, fault.New(fault.Unprocessable, "The file has more than %d indicators, or as many lines that are none", maxParsed)
 	}
 	return g.parsed, nil
 }
@@ -88,14 +88,11 @@ func detect(content []byte) Format {
 	case len(start) > 0 && start[0] == '[' && json.Valid(start):
 		return MISP
 	case len(start) > 0 && start[0] == '{':
-		var keys map[string]json.RawMessage
-		if json.Unmarshal(start, &keys) != nil {
-			return STIX // whose reader says what is wrong with it
-		}
 		switch {
-		case keys["Event"] != nil || keys["response"] != nil:
+		case !json.Valid(start): // its reader says what is wrong with it
+		case hasMember(start, "Event") || hasMember(start, "response"):
 			return MISP
-		case keys["indicators"] != nil || keys["results"] != nil:
+		case hasMember(start, "indicators") || hasMember(start, "results"):
 			return OTX
 		}
 		return STIX
@@ -110,11 +107,13 @@ func detect(content []byte) Format {
 type gatherer struct {
 	defaults Defaults
 	parsed   Parsed
-	full     bool
+	full     bool // the rest does not count
 }
 
 func (g *gatherer) problem(number int, reason string) {
-	g.parsed.Bad++
+	if g.parsed.Bad++; g.parsed.Bad > maxParsed {
+		g.full = true
+	}
 	if len(g.parsed.Problems) < maxProblems {
 		g.parsed.Problems = append(g.parsed.Problems, Problem{number, cutText(reason, 300)})
 	}

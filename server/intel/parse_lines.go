@@ -23,7 +23,9 @@ func readList(g *gatherer, content []byte) error {
 		if text == "" || text[0] == '#' || text[0] == ';' {
 			continue
 		}
-		g.add(number, NewIndicator{Type: g.defaults.Type, Value: text})
+		if g.add(number, NewIndicator{Type: g.defaults.Type, Value: text}); g.full {
+			break
+		}
 	}
 	return nil
 }
@@ -67,7 +69,7 @@ func readCSV(g *gatherer, content []byte) error {
 	reader := csv.NewReader(bytes.NewReader(content))
 	reader.Comment, reader.FieldsPerRecord, reader.LazyQuotes, reader.TrimLeadingSpace, reader.ReuseRecord = '#', -1, true, true, true
 	var at map[string]int
-	for {
+	for !g.full {
 		fields, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			break

@@ -20,26 +20,28 @@ type stixObject struct {
 
 // readSTIX reads the indicators of a bundle; its other objects say nothing to us.
 func readSTIX(g *gatherer, content []byte) error {
-	var bundle struct {
-		Type    string            `json:"type"`
-		Objects []json.RawMessage `json:"objects"`
+	if !json.Valid(content) {
+		return noJSON("STIX")
 	}
-	if err := json.Unmarshal(content, &bundle); err != nil {
-		return noJSON(err, "STIX")
-	}
-	if bundle.Type != "bundle" {
+	if string(member(content, "type")) != `"bundle"` {
 		return fault.New(fault.Unprocessable, "The file is no bundle of STIX")
 	}
-	for i, raw := range bundle.Objects {
-		var o stixObject
-		switch err := json.Unmarshal(raw, &o); {
-		case err != nil:
-			g.problem(i+1, "it is no object of STIX")
+	var o stixObject
+	number := 0
+	for raw := range elements(member(content, "objects")) {
+		number++
+		o = stixObject{}
+		switch {
+		case !decoded(raw, &o):
+			g.problem(number, "it is no object of STIX")
 		case o.Type != "indicator":
 		case o.Revoked:
 			g.parsed.Skipped++
 		default:
-			g.addSTIX(i+1, o)
+			g.addSTIX(number, o)
+		}
+		if g.full {
+			break
 		}
 	}
 	return nil

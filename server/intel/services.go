@@ -2,12 +2,14 @@ package intel
 
 import (
 	"context"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"muster/server/database"
+	"muster/server/dial"
 	"muster/server/indicator"
 )
 
@@ -76,8 +78,10 @@ func (s *Store) Settings(ctx context.Context) (map[Provider]ServiceSettings, err
 	return all, nil
 }
 
-// SetSettings changes how a service is used: change gets what is stored. Faults:
-// Unprocessable for an unknown service and for what cannot be; nothing is changed then.
+// SetSettings changes how a service is used: change gets what is stored. A key is sent
+// to no other server than the one that it was entered for: to move a service, its key
+// is removed first. Faults: Unprocessable for an unknown service and for what cannot
+// be; nothing is changed then.
 func (s *Store) SetSettings(ctx context.Context, p Provider, change func(*ServiceSettings)) error {
 	if services[p] == nil {
 		return wrong(p, "There is no such service")
@@ -90,14 +94,32 @@ func (s *Store) SetSettings(ctx context.Context, p Provider, change func(*Servic
 		if _, err := tx.Setting(ctx, servicesSetting, &stored); err != nil {
 			return err
 		}
-		next := stored[p]
+		before, next := stored[p], stored[p]
 		change(&next)
 		if err := next.check(p); err != nil {
 			return err
 		}
+		if before.server(p) != next.server(p) {
+			keys, err := s.stored(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if _, found := keys[p]; found {
+				return wrong(p, "The key is for the server as it is: remove the key, change the address, and enter the key again")
+			}
+		}
 		stored[p] = next
 		return tx.SetSetting(ctx, servicesSetting, stored)
 	})
+}
+
+// server is who gets the key.
+func (o ServiceSettings) server(p Provider) string {
+	at, err := url.Parse(o.withDefaults(services[p]).Address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(at.Scheme + "://" + at.Host)
 }
 
 func (o *ServiceSettings) check(p Provider) error {
@@ -106,6 +128,9 @@ func (o *ServiceSettings) check(p Provider) error {
 		at, err := url.Parse(o.Address)
 		if err != nil || at.Scheme != "https" && at.Scheme != "http" || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
 			return wrong(p, "The address is no URL with https:// or http:// and without a name, a password or a query")
+		}
+		if address, err := netip.ParseAddr(at.Hostname()); err == nil && !dial.May(address) {
+			return wrong(p, "Link-local and multicast addresses are not called")
 		}
 	}
 	switch {

@@ -195,10 +195,10 @@ func asking(t *testing.T, db *database.DB, p Provider, f *fakeService) (*Store, 
 	now := newClock()
 	s := newStoreAt(t, db, now)
 	s.o.Jobs = jobs.NewQueue(db, s.bus, s.log, jobs.QueueOptions{Now: now.Now})
-	if _, _, err := s.SetKeys(t.Context(), Change{Set: map[Provider]Key{p: {Key: "secret-key", Pass: map[Provider]string{IBMXForce: "secret-pass"}[p]}}}); err != nil {
+	if err := s.SetSettings(t.Context(), p, func(o *ServiceSettings) { o.Address = f.URL }); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SetSettings(t.Context(), p, func(o *ServiceSettings) { o.Address = f.URL }); err != nil {
+	if _, _, err := s.SetKeys(t.Context(), Change{Set: map[Provider]Key{p: {Key: "secret-key", Pass: map[Provider]string{IBMXForce: "secret-pass"}[p]}}}); err != nil {
 		t.Fatal(err)
 	}
 	l := s.Lookups(p)
@@ -346,10 +346,10 @@ func TestAServiceThatHangs(t *testing.T) {
 		slow, quick := newFakeService(t), newFakeService(t)
 		slow.hang = make(chan struct{})
 		s, hanging, _ := asking(t, db, VirusTotal, slow)
-		if _, _, err := s.SetKeys(t.Context(), Change{Set: map[Provider]Key{AlienVault: {Key: "k"}}}); err != nil {
+		if err := s.SetSettings(t.Context(), AlienVault, func(o *ServiceSettings) { o.Address = quick.URL }); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SetSettings(t.Context(), AlienVault, func(o *ServiceSettings) { o.Address = quick.URL }); err != nil {
+		if _, _, err := s.SetKeys(t.Context(), Change{Set: map[Provider]Key{AlienVault: {Key: "k"}}}); err != nil {
 			t.Fatal(err)
 		}
 		offered(t, s, Sought{MD5, someMD5})
@@ -384,6 +384,7 @@ func TestSettingsOfServices(t *testing.T) {
 			"no URL":               func(o *ServiceSettings) { o.Address = "example.com" },
 			"another scheme":       func(o *ServiceSettings) { o.Address = "file:///etc/passwd" },
 			"a password in it":     func(o *ServiceSettings) { o.Address = "https://a:b@example.com" },
+			"metadata of a cloud":  func(o *ServiceSettings) { o.Address = "http://169.254.169.254/latest" },
 			"a query":              func(o *ServiceSettings) { o.Address = "https://example.com/?apikey=x" },
 			"no requests at all":   func(o *ServiceSettings) { o.PerMinute = -1 },
 			"a verdict for years":  func(o *ServiceSettings) { o.CleanFor = 1000 * 24 * time.Hour },
@@ -419,4 +420,31 @@ func TestFit(t *testing.T) {
 			t.Errorf("%s %s: %v", c.of, c.value, fit)
 		}
 	}
+}
+
+// Whoever may change an address must not get a key that is shown to nobody.
+func TestAKeyStaysWithItsServer(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		s, ctx := newStoreAt(t, db, newClock()), t.Context()
+		move := func(address string) error {
+			return s.SetSettings(ctx, VirusTotal, func(o *ServiceSettings) { o.Address = address })
+		}
+		if _, _, err := s.SetKeys(ctx, Change{Set: map[Provider]Key{VirusTotal: {Key: "k"}}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, address := range []string{"https://elsewhere.example/api/v3", "http://www.virustotal.com/api/v3", "https://www.virustotal.com:8443/api/v3"} {
+			if err := move(address); !fault.Is(err, fault.Unprocessable) {
+				t.Errorf("the key goes to %s: %v", address, err)
+			}
+		}
+		if err := move("https://www.virustotal.com/vtapi/v2"); err != nil {
+			t.Errorf("another version of the same server: %v", err)
+		}
+		if _, _, err := s.SetKeys(ctx, Change{Remove: []Provider{VirusTotal}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := move("https://elsewhere.example/api/v3"); err != nil {
+			t.Errorf("without a key: %v", err)
+		}
+	})
 }

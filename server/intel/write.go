@@ -73,7 +73,8 @@ const (
 	gone    = `(indicators.deleted = 1 OR (indicators.expires_at > 0 AND indicators.expires_at <= excluded.updated_at))`
 	differs = `(indicators.severity <> excluded.severity OR indicators.confidence <> excluded.confidence
 		OR indicators.description <> excluded.description OR indicators.expires_at <> excluded.expires_at)`
-	putConflict = ` ON CONFLICT (type, value, feed, threat_name) DO UPDATE SET import = excluded.import, deleted = 0,
+	putConflict = ` ON CONFLICT (type, value, feed, threat_name) DO UPDATE SET deleted = 0,
+		import = CASE WHEN indicators.import > excluded.import THEN indicators.import ELSE excluded.import END,
 		severity = excluded.severity, confidence = excluded.confidence, description = excluded.description, expires_at = excluded.expires_at,
 		added = CASE WHEN ` + gone + ` THEN excluded.added ELSE indicators.added END,
 		created_at = CASE WHEN ` + gone + ` THEN excluded.created_at ELSE indicators.created_at END,
@@ -117,8 +118,9 @@ func parameters(n int) string {
 	return text
 }
 
-// stale marks indicators of the feed that the import did not hold as deleted, those
-// with ids above after, some at a time. It returns the id to go on after; 0 at the end.
+// stale marks indicators of the feed that neither the import nor one that began after
+// it held as deleted, those with ids above after, some at a time: of two that go on at
+// once, what the later one holds stays. It returns the id to go on after; 0 at the end.
 func (w *write) stale(ctx context.Context, after int64, some int) (next int64, deleted int, err error) {
 	var found struct{ Last, Count int64 }
 	err = w.tx.Read(ctx).Raw(`SELECT coalesce(max(id), 0) AS last, count(*) AS count FROM (SELECT id FROM indicators
@@ -127,7 +129,7 @@ func (w *write) stale(ctx context.Context, after int64, some int) (next int64, d
 		return 0, 0, err
 	}
 	done := w.tx.Write(ctx).Exec(`UPDATE indicators SET deleted = 1, changed = ?, updated_at = ?
-		WHERE feed = ? AND id > ? AND id <= ? AND deleted = 0 AND import <> ?`, w.change, w.now, w.feed, after, found.Last, w.batch)
+		WHERE feed = ? AND id > ? AND id <= ? AND deleted = 0 AND import < ?`, w.change, w.now, w.feed, after, found.Last, w.batch)
 	if found.Count < int64(some) {
 		found.Last = 0
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 
+	"muster/server/dial"
 	"muster/server/fault"
 )
 
@@ -36,7 +37,7 @@ func (s *shoutrrrSettings) service() (string, error) {
 	if _, err := new(router.ServiceRouter).NewService(name); err != nil || name == "logger" {
 		return "", fault.New(fault.Unprocessable, "url names no service of shoutrrr")
 	}
-	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !mayCall(address) {
+	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !dial.May(address) {
 		return "", fault.New(fault.Unprocessable, "url is a link-local or multicast address, which is not called")
 	}
 	return name, nil

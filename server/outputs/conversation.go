@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"muster/server/dial"
 )
 
 const (
@@ -38,7 +40,7 @@ type conversation struct {
 // which step. Everything until close happens before ctx ends.
 func (c *conversation) open(ctx context.Context) error {
 	address := net.JoinHostPort(c.host, strconv.Itoa(c.port))
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	conn, err := dial.New().DialContext(ctx, "tcp", address)
 	if err != nil {
 		return failed(StepConnect, err, "The mail server %s cannot be reached", address)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"muster/server/dial"
 	"muster/server/fault"
 )
 
@@ -99,7 +100,7 @@ func (s *kafkaSettings) open(o DestinationOptions) (sender, error) {
 		kgo.SeedBrokers(s.Brokers...), kgo.ClientID("muster"), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytes(s.Bytes), kgo.MaxBufferedRecords(100_000), kgo.ProducerLinger(0),
 	}
-	dialer := newDialer()
+	dialer := dial.New()
 	if s.TLS {
 		roots, err := authorities(s.CA)
 		if err != nil {

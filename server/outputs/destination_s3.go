@@ -16,6 +16,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"muster/server/dial"
 	"muster/server/fault"
 )
 
@@ -97,7 +98,7 @@ func (s *s3Settings) open(o DestinationOptions) (sender, error) {
 		return nil, fault.New(fault.Unprocessable, "endpoint is no URL")
 	}
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: newDialer().DialContext, TLSHandshakeTimeout: dialTimeout,
+		Proxy: http.ProxyFromEnvironment, DialContext: dial.New().DialContext, TLSHandshakeTimeout: dial.Timeout,
 		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, DisableCompression: true, IdleConnTimeout: time.Minute,
 	}
 	options := &minio.Options{

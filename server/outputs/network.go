@@ -7,41 +7,13 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
 
+	"muster/server/dial"
 	"muster/server/fault"
 )
-
-// dialTimeout bounds how long a connection may take to come about.
-const dialTimeout = 10 * time.Second
-
-// errNotCalled is what a connection to an address that is not called ends with.
-var errNotCalled = errors.New("the address is not called")
-
-// newDialer makes connections to receivers. It looks at the address after the name
-// was resolved, so that no name leads where mayCall does not.
-func newDialer() *net.Dialer {
-	return &net.Dialer{Timeout: dialTimeout, Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !mayCall(to.Addr()) {
-			return errNotCalled
-		}
-		return nil
-	}}
-}
-
-// metadataIPv6 is where Amazon's machines find their own credentials over IPv6.
-var metadataIPv6 = netip.MustParseAddr("fd00:ec2::254")
-
-// mayCall refuses the addresses at which clouds tell a machine its credentials,
-// and those that are no single machine's. Private networks and this machine are
-// where receivers often are.
-func mayCall(address netip.Addr) bool {
-	address = address.Unmap().WithZone("")
-	return !address.IsLinkLocalUnicast() && !address.IsMulticast() && !address.IsUnspecified() && address != metadataIPv6
-}
 
 // sendError is the cause of a fault that a receiver, or the way to it, gave reason
 // for. Its text holds nothing that the receiver said, which may repeat a secret.
@@ -61,7 +33,7 @@ func unsent(err error, receiver, sentence string) error {
 	if why == "" {
 		why = "the connection failed"
 	}
-	return fault.Wrap(&sendError{permanent: errors.Is(err, errNotCalled)}, fault.Unprocessable, "%s %s: %s", receiver, sentence, why)
+	return fault.Wrap(&sendError{permanent: errors.Is(err, dial.ErrNotCalled)}, fault.Unprocessable, "%s %s: %s", receiver, sentence, why)
 }
 
 // networkReason says what people can do something about; empty for what it does
@@ -80,7 +52,7 @@ func networkReason(err error) string {
 		return "it did not answer in time"
 	case errors.As(err, &name):
 		return "its name is not known"
-	case errors.Is(err, errNotCalled):
+	case errors.Is(err, dial.ErrNotCalled):
 		return "link-local and multicast addresses are not called"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused"
@@ -94,7 +66,8 @@ func networkReason(err error) string {
 		return "it refused TLS with us"
 	case errors.As(err, &record):
 		return "it does not speak TLS at this port"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, syscall.ENOTCONN): // as when we close after they did
 		return "the connection broke off"
 	}
 	return ""

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/server/dial"
 	"muster/server/fault"
 )
 
@@ -52,7 +53,7 @@ func (t syslogTarget) send(ctx context.Context, messages ...syslogMessage) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	conn, err := newDialer().DialContext(ctx, "tcp", t.address)
+	conn, err := dial.New().DialContext(ctx, "tcp", t.address)
 	if err != nil {
 		return unsent(err, "The syslog server "+t.address, "cannot be reached")
 	}

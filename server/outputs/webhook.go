@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/server/dial"
 	"muster/server/fault"
 )
 
@@ -53,9 +54,9 @@ func newPoster(roots *x509.CertPool, now func() time.Time) *poster {
 	return &poster{now: now, client: &http.Client{
 		Timeout: postTimeout,
 		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: newDialer().DialContext, ForceAttemptHTTP2: true,
+			Proxy: http.ProxyFromEnvironment, DialContext: dial.New().DialContext, ForceAttemptHTTP2: true,
 			TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout: dialTimeout, MaxResponseHeaderBytes: maxAnswer,
+			TLSHandshakeTimeout: dial.Timeout, MaxResponseHeaderBytes: maxAnswer,
 			MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
 		},
 		// What is signed and authorized for one address is not sent to another.
@@ -150,7 +151,7 @@ func checkURL(field, text string) error {
 	case u.User != nil:
 		return fault.New(fault.Unprocessable, "%s has a user in it, which belongs into a header", field)
 	}
-	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !mayCall(address) {
+	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !dial.May(address) {
 		return fault.New(fault.Unprocessable, "%s is a link-local or multicast address, which is not called", field)
 	}
 	return nil
