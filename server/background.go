@@ -34,6 +34,8 @@ func (a *app) works() []jobs.Work {
 		{Name: "sessions", Interval: time.Hour, Run: a.accounts.Purge},
 		{Name: "hosts", Interval: time.Hour, Run: a.hosts.Purge},
 		{Name: "indicators", Interval: time.Hour, Run: a.intel.Purge},
+		{Name: "dead jobs", Interval: time.Hour, Run: a.jobs.Purge},
+		{Name: "digests", Interval: time.Hour, Run: a.alerters.PurgeDigests},
 		{Name: "observed", Interval: 15 * time.Second, Run: a.results.Observe},
 	}, a.detectionWorks()...)
 }

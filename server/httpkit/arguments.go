@@ -19,8 +19,13 @@ import (
 // none.
 var ErrJSON = errors.New("the body is no JSON object")
 
-// maxDepth bounds how deep arrays and objects of a JSON body may nest.
-const maxDepth = 64
+const (
+	// maxDepth bounds how deep arrays and objects of a JSON body may nest.
+	maxDepth = 64
+	// maxValues bounds how many values it has: two bytes of text may be a value, which
+	// takes fifty bytes and more of memory.
+	maxValues = 1_000_000
+)
 
 // File is an uploaded file (multipart/form-data). The body's limit bounds it.
 type File struct {
@@ -137,8 +142,11 @@ func baseName(name string) string {
 // parseObject decodes one JSON object (or null, which counts as an empty one).
 // Numbers stay json.Number, so that none loses digits.
 func parseObject(body []byte) (map[string]any, error) {
-	if depth(body) > maxDepth {
+	switch depth, values := measured(body); {
+	case depth > maxDepth:
 		return nil, fault.Wrap(ErrJSON, fault.Invalid, "Failed to decode JSON object: it nests deeper than %d levels", maxDepth)
+	case values > maxValues:
+		return nil, fault.Wrap(ErrJSON, fault.Invalid, "Failed to decode JSON object: it has more than %d values", maxValues)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -165,9 +173,10 @@ func jsonProblem(body []byte, err error) string {
 	return err.Error()
 }
 
-// depth measures nesting without decoding, so that a hostile body costs one pass.
-func depth(body []byte) int {
-	level, deepest, inString := 0, 0, false
+// measured tells how deep a body nests and about how many values it has, without
+// decoding, so that a hostile body costs one pass.
+func measured(body []byte) (deepest, values int) {
+	level, inString := 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
 		case inString && c == '\\':
@@ -177,10 +186,12 @@ func depth(body []byte) int {
 		case inString:
 		case c == '{' || c == '[':
 			level++
-			deepest = max(deepest, level)
+			deepest, values = max(deepest, level), values+1
 		case c == '}' || c == ']':
 			level--
+		case c == ',':
+			values++
 		}
 	}
-	return deepest
+	return deepest, values
 }

@@ -137,6 +137,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"an array", `[1]`, nil},
 		{"a text", `"query"`, nil},
 		{"too deep nesting", deep, nil},
+		{"too many values", `{"query":"a","ids":[` + strings.Repeat("1,", maxValues) + `1]}`, nil},
 		{"a missing argument", `{}`, map[string]string{"query": missing}},
 		{"a null for a required argument", `{"query":null}`, map[string]string{"query": "Must not be null!"}},
 		{"every wrong argument at once", `{"limit":"x","kind":"c","on":"maybe","ids":"1,x","obj":[1]}`, map[string]string{

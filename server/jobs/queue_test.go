@@ -200,6 +200,31 @@ func TestReplayOfSeveralDeadJobsWithOneKeyKeepsOneWaiting(t *testing.T) {
 	})
 }
 
+func TestDeadJobsAreForgottenInTheEnd(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		r, ctx := newRig(t, db), t.Context()
+		dead := func() {
+			r.ok(r.queue.Add(ctx, NewJob{Kind: "k"}))
+			taken, err := r.queue.claim(ctx, Worker{Kind: "k", Timeout: time.Minute}, 1)
+			r.ok(err)
+			r.ok(r.queue.note(ctx, taken[0], GiveUp(errors.New("failed"))))
+		}
+		dead()
+		r.clock.advance(keepDead - time.Hour)
+		dead()
+		r.ok(r.queue.Add(ctx, NewJob{Kind: "waits"}))
+		r.ok(r.queue.Purge(ctx))
+		if n := len(r.list(Dead)); n != 2 {
+			t.Fatalf("%d are left before their time", n)
+		}
+		r.clock.advance(2 * time.Hour)
+		r.ok(r.queue.Purge(ctx))
+		if dead, waiting := len(r.list(Dead)), len(r.list(Waiting)); dead != 1 || waiting != 1 {
+			t.Errorf("%d dead and %d waiting jobs are left", dead, waiting)
+		}
+	})
+}
+
 func TestAJobWhoseProcessDiesIsTakenUpAndOneThatKillsIsGivenUp(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		r, ctx := newRig(t, db), t.Context()

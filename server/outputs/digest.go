@@ -93,6 +93,24 @@ func (a *Alerters) gathered(ctx context.Context, id int64) (d digest, err error)
 	return d, database.Fault(err)
 }
 
+// mostGathered is how many notices wait for digests: where no mail can be sent for
+// months, the oldest are given up. They are alerts all the same.
+const mostGathered = 100_000
+
+// PurgeDigests gives up what waits for digests beyond a bound, the oldest first.
+// Faults: those of the database.
+func (a *Alerters) PurgeDigests(ctx context.Context) error {
+	return a.purgeDigests(ctx, mostGathered)
+}
+
+func (a *Alerters) purgeDigests(ctx context.Context, most int) error {
+	done := a.DB.Write(ctx).Exec("DELETE FROM alerter_digests WHERE id <= (SELECT max(id) FROM alerter_digests) - CAST(? AS bigint)", most)
+	if done.RowsAffected > 0 {
+		a.Log.Warn("digests cannot be sent: the oldest of what waits for them is given up", "notices", done.RowsAffected)
+	}
+	return database.Fault(done.Error)
+}
+
 func counted(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

@@ -122,6 +122,26 @@ func TestADigestIsBounded(t *testing.T) {
 	}
 }
 
+func TestWhatWaitsForDigestsIsBounded(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		r := newRig(t, db, MailOptions{})
+		r.ok(r.alerters.PurgeDigests(t.Context())) // of nothing
+		r.add("daily", "email", map[string]any{"recipients": []string{"soc@example.com"}, "digest": true})
+		for n := range 12 {
+			r.ok(db.Write(t.Context()).Exec(`INSERT INTO alerter_digests (alerter_id, alert_id, event_id, severity, name, host, seen_at)
+				SELECT id, ?, 1, 'LOW', 'x', 'h', 1 FROM alerters WHERE name = 'daily'`, n).Error)
+		}
+		r.ok(r.alerters.PurgeDigests(t.Context()))
+		if n := rows(r, "alerter_digests"); n != 12 {
+			t.Fatalf("%d are left of a few", n)
+		}
+		r.ok(r.alerters.purgeDigests(t.Context(), 5))
+		if n := rows(r, "alerter_digests"); n != 5 {
+			t.Errorf("%d are left", n)
+		}
+	})
+}
+
 func TestTimesOfDigests(t *testing.T) {
 	for settings, want := range map[string]string{
 		`{}`:                      "2026-03-02T08:00:00Z",
