@@ -189,7 +189,7 @@ CREATE TABLE alert_history (
     alert_id   integer NOT NULL REFERENCES alerts (id) ON DELETE CASCADE,
     at         integer NOT NULL,
     username   text    NOT NULL DEFAULT '',
-    action     text    NOT NULL, -- status, assignee, comment
+    action     text    NOT NULL, -- status, assignee, comment, told
     was        text    NOT NULL DEFAULT '',
     becomes    text    NOT NULL DEFAULT '',
     comment    text    NOT NULL DEFAULT ''

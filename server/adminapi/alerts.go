@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -44,6 +45,7 @@ type alertArgs struct {
 	Technique string `arg:"technique_id"`
 	Severity  string `arg:"severity,choices=INFO|LOW|WARNING|CRITICAL"`
 	State     string `arg:"state,choices=open|in_progress|resolved"`
+	Status    string `arg:"status,choices=open|in_progress|resolved"` // the name that /alerts/{alert_id}/status has for state
 	Verdict   string `arg:"verdict,choices=true_positive|false_positive"`
 	Assignee  string `arg:"assignee"` // - is nobody
 }
@@ -51,7 +53,7 @@ type alertArgs struct {
 // alertFilter is what the arguments choose. Without a date it has no window.
 func (a *api) alertFilter(ctx context.Context, r alertArgs) (alerts.Filter, error) {
 	f := alerts.Filter{
-		RuleID: r.RuleID, QueryName: r.QueryName, Severity: r.Severity, Status: alerts.Status(r.State), Verdict: alerts.Verdict(r.Verdict),
+		RuleID: r.RuleID, QueryName: r.QueryName, Severity: r.Severity, Status: alerts.Status(cmp.Or(r.State, r.Status)), Verdict: alerts.Verdict(r.Verdict),
 		Assignee: strings.TrimSpace(r.Assignee),
 	}
 	var err error

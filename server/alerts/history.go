@@ -15,19 +15,20 @@ const (
 	StatusChanged   Action = "status"
 	AssigneeChanged Action = "assignee"
 	Commented       Action = "comment"
+	WasTold         Action = "told" // the server told the alerter that it becomes
 )
 
-// Change is one thing that somebody did to an alert.
+// Change is one thing that somebody, or for nobody the server, did to an alert.
 type Change struct {
 	ID, AlertID  int64
 	At           time.Time
 	Username     string
 	Action       Action
-	Was, Becomes string // a handling or a username; empty for a comment
+	Was, Becomes string // a handling, a username or an alerter; empty for a comment
 	Comment      string
 }
 
-// History returns what people did to an alert, the oldest first, and how much that
+// History returns what people did to an alert, and who was told of it, the oldest first, and how much that
 // is; nothing of an alert that does not exist. Faults: Busy, Internal.
 func (s *Store) History(ctx context.Context, alertID int64, p Page) (changes []Change, count int, err error) {
 	err = s.db.View(ctx, func(view *database.DB) error {
@@ -51,6 +52,12 @@ func (s *Store) History(ctx context.Context, alertID int64, p Page) (changes []C
 		return err
 	})
 	return changes, count, database.Fault(err)
+}
+
+// Told notes that an alerter was told of an alert; comment may say how. Faults: Busy,
+// Internal, also of an alert that was deleted meanwhile.
+func (s *Store) Told(ctx context.Context, alertID int64, alerter, comment string) error {
+	return database.Fault(s.note(ctx, Note{Comment: comment}, []entry{{alert: alertID, action: WasTold, becomes: alerter}}))
 }
 
 // entry is a line of history to be written.

@@ -85,6 +85,7 @@ type Queue struct {
 	o       QueueOptions
 	holder  string
 	workers map[string]Worker
+	said    *failures
 }
 
 // NewQueue returns a queue without workers.
@@ -95,7 +96,7 @@ func NewQueue(db *database.DB, b bus.Bus, log *slog.Logger, o QueueOptions) *Que
 	if o.Poll <= 0 {
 		o.Poll = 5 * time.Second
 	}
-	return &Queue{db: db, bus: b, log: log, o: o, holder: rand.Text(), workers: map[string]Worker{}}
+	return &Queue{db: db, bus: b, log: log, o: o, holder: rand.Text(), workers: map[string]Worker{}, said: &failures{}}
 }
 
 // With returns the queue inside a transaction: what it adds is there when the

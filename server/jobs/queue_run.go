@@ -220,9 +220,13 @@ func (q *Queue) note(ctx context.Context, j claimed, err error) error {
 		attempts, wait = attempts-1, asked.wait
 	case errors.As(err, &hopeless) || j.Attempt >= j.MaxAttempts:
 		state, wait = Dead, 0
-		q.log.Error("a job failed for good", "kind", j.Kind, "job_id", j.ID, "attempts", j.Attempt, "error", err)
+		if left, aloud := q.said.say("dead "+j.Kind+" "+err.Error(), q.o.Now()); aloud {
+			q.log.Error("a job failed for good", "kind", j.Kind, "job_id", j.ID, "attempts", j.Attempt, "error", err, "alike_before", left)
+		}
 	default:
-		q.log.Warn("a job failed and is tried again", "kind", j.Kind, "job_id", j.ID, "attempt", j.Attempt, "retry_in", wait, "error", err)
+		if left, aloud := q.said.say("waiting "+j.Kind+" "+err.Error(), q.o.Now()); aloud {
+			q.log.Warn("a job failed and is tried again", "kind", j.Kind, "job_id", j.ID, "attempt", j.Attempt, "retry_in", wait, "error", err, "alike_before", left)
+		}
 	}
 	return q.db.Tx(ctx, func(tx *database.DB) error {
 		if state == Waiting { // another with its key may wait by now, which will do for both

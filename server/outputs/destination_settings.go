@@ -49,7 +49,7 @@ func settingsReason(err error) string {
 }
 
 // sealedSettings checks what was given and returns the text that is stored. A secret
-// that is Mask is the stored one, of settings for the same receiver. Faults:
+// that is as it was shown, or Mask, is the stored one, of settings for the same receiver. Faults:
 // Unprocessable.
 func (d *Destinations) sealedSettings(kind string, given map[string]any, old destinationSettings) (string, error) {
 	s, err := destinationOf(kind, given)
@@ -58,14 +58,13 @@ func (d *Destinations) sealedSettings(kind string, given map[string]any, old des
 	}
 	masked := []string{}
 	for name, value := range s.secrets() {
-		if *value == Mask {
-			*value = ""
+		if strings.Contains(*value, Mask) {
 			masked = append(masked, name)
 		}
 	}
 	slices.Sort(masked)
 	for _, name := range masked {
-		if old == nil {
+		if given := *s.secrets()[name]; old == nil || given != Mask && given != shownSecret(name, *old.secrets()[name]) {
 			return "", fault.New(fault.Unprocessable, "%s has to be entered", name)
 		}
 		*s.secrets()[name] = *old.secrets()[name]
@@ -125,16 +124,28 @@ func storedSettings(kind, stored string) (destinationSettings, error) {
 	return s, nil
 }
 
-// shownSettings are stored settings fit to be shown.
-func shownSettings(kind, stored string) map[string]any {
-	s, err := storedSettings(kind, stored)
-	if err != nil {
-		return map[string]any{}
+// shownSecret is what stands in the place of a secret. Of an URL it is known where it
+// leads: many have a token behind that.
+func shownSecret(name, value string) string {
+	switch {
+	case value == "":
+		return ""
+	case name == "url":
+		return shownURL(value)
 	}
-	for _, value := range s.secrets() {
-		if *value != "" {
-			*value = Mask
+	return Mask
+}
+
+// shownSettings are stored settings fit to be shown.
+func (d *Destinations) shownSettings(kind, stored string) map[string]any {
+	s, err := d.openedSettings(kind, stored)
+	if err != nil { // they were sealed with another key: nothing but masks
+		if s, err = storedSettings(kind, stored); err != nil {
+			return map[string]any{}
 		}
+	}
+	for name, value := range s.secrets() {
+		*value = shownSecret(name, *value)
 	}
 	shown := map[string]any{}
 	text, err := json.Marshal(s)

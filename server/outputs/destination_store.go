@@ -286,7 +286,7 @@ func (d *Destinations) shown(ctx context.Context, db *database.DB, row destinati
 		return Destination{}, err
 	}
 	shown := Destination{
-		ID: row.ID, Name: row.Name, Kind: row.Kind, Format: row.Format, Active: row.Active != 0, Settings: shownSettings(row.Kind, row.Settings),
+		ID: row.ID, Name: row.Name, Kind: row.Kind, Format: row.Format, Active: row.Active != 0, Settings: d.shownSettings(row.Kind, row.Settings),
 		Created: database.FromMicros(row.CreatedAt), Updated: database.FromMicros(row.UpdatedAt),
 	}
 	for _, c := range cursors {

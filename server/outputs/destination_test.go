@@ -199,7 +199,7 @@ func TestDestinationsAreKept(t *testing.T) {
 		added, err := d.Add(ctx, NewDestination{Name: " siem ", Kind: "webhook", Streams: []Stream{"alerts", "results", "alerts"}, Active: true, Settings: hook})
 		y.ok(err)
 		want := Destination{ID: 1, Name: "siem", Kind: "webhook", Streams: []Stream{"results", "alerts"}, Format: FormatMuster, Active: true, Settings: map[string]any{
-			"url": "https://siem.example.com/in", "body": "lines", "secret": Mask, "authorization": Mask, "max_bytes": float64(1 << 20),
+			"url": "https://siem.example.com/" + Mask, "body": "lines", "secret": Mask, "authorization": Mask, "max_bytes": float64(1 << 20),
 		}, Created: added.Created, Updated: added.Created}
 		if diff := cmp.Diff(want, added); diff != "" {
 			t := y.t
@@ -334,8 +334,22 @@ func TestSecretsStayWithTheirReceiver(t *testing.T) {
 		}
 		moved["secret"] = "another"
 		_, after, err := d.Change(ctx, "siem", DestinationChange{Settings: &moved})
-		if err != nil || after.Settings["url"] != "https://evil.example.com/in" {
+		if err != nil || after.Settings["url"] != "https://evil.example.com/"+Mask {
 			y.t.Errorf("%+v %v", after, err)
+		}
+		shown := maps.Clone(after.Settings)
+		shown["body"] = "array"
+		if _, again, err := d.Change(ctx, "siem", DestinationChange{Settings: &shown}); err != nil || again.Settings["url"] != shown["url"] {
+			y.t.Errorf("settings as they were shown: %+v %v", again, err)
+		}
+		rows, err := d.rows(ctx, y.db, "WHERE name = 'siem'")
+		y.ok(err)
+		if opened, err := d.openedSettings("webhook", rows[0].Settings); err != nil || *opened.secrets()["url"] != "https://evil.example.com/in" {
+			y.t.Errorf("settings as they were shown lose the URL: %v", err)
+		}
+		shown["url"] = "https://elsewhere.example.com/" + Mask
+		if _, _, err := d.Change(ctx, "siem", DestinationChange{Settings: &shown}); !fault.Is(err, fault.Unprocessable) {
+			y.t.Errorf("a mask at another receiver: %v", err)
 		}
 		lost := y.replica()
 		lost.box = newBox(y.t, 2)

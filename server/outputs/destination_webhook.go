@@ -12,7 +12,7 @@ import (
 
 // forwardSettings are those of a webhook that lines are posted to.
 type forwardSettings struct {
-	URL           string `json:"url"`
+	URL           string `json:"url"`           // a secret from its path on
 	Body          string `json:"body"`          // lines: JSON lines; array: a JSON array
 	Secret        string `json:"secret"`        // signs requests, see sign; empty: they are not signed
 	Authorization string `json:"authorization"` // the header of that name; empty: none
@@ -46,7 +46,7 @@ func (s *forwardSettings) check(DestinationOptions) error {
 }
 
 func (s *forwardSettings) secrets() map[string]*string {
-	return map[string]*string{"secret": &s.Secret, "authorization": &s.Authorization}
+	return map[string]*string{"url": &s.URL, "secret": &s.Secret, "authorization": &s.Authorization}
 }
 
 func (s *forwardSettings) receiver() string   { return s.URL }

@@ -84,7 +84,30 @@ func (a *Alerters) delivery(ctx context.Context, row receiverRow, args NotifyArg
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error { return to.Notify(ctx, notice) }, nil
+	return func(ctx context.Context) error {
+		if err := to.Notify(ctx, notice); err != nil {
+			return err
+		}
+		a.told(ctx, to, row.Name, notice)
+		return nil
+	}, nil
+}
+
+// told puts into the history of an alert that somebody was told; a line of our own log
+// is nobody. It is told by now, so a history that cannot be written is no failure.
+func (a *Alerters) told(ctx context.Context, to Alerter, name string, n Notice) {
+	comment := ""
+	switch to := to.(type) {
+	case debugAlerter:
+		return
+	case *emailAlerter:
+		if to.settings.Digest {
+			comment = "with the next digest"
+		}
+	}
+	if err := a.Alerts.Told(ctx, n.Alert.ID, name, comment); err != nil {
+		a.Log.Warn("who was told of an alert cannot be noted", "alert_id", n.Alert.ID, "alerter", name, "error", err)
+	}
 }
 
 // verdict says what an error means for the job and for others of the alerter: that

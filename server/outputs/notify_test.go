@@ -48,6 +48,10 @@ func TestADeliveryIsTriedAgainUntilItArrives(t *testing.T) {
 		if len(got) != 4 || got[0].header.Get(headerDelivery) != got[3].header.Get(headerDelivery) {
 			t.Errorf("%d requests", len(got))
 		}
+		history, count, err := r.alerts.History(t.Context(), 1, alerts.Page{})
+		if err != nil || count != 1 || history[0].Action != alerts.WasTold || history[0].Becomes != "hook" {
+			t.Errorf("who was told: %+v %v", history, err)
+		}
 	})
 }
 
