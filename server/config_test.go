@@ -120,7 +120,7 @@ func TestWrongSettings(t *testing.T) {
 		"a size of nothing":                    {flags("max_log_body", "0"), nil, []string{"max_log_body", "size"}},
 		"a size that overflows":                {flags("max_log_body", "9999999999GiB"), nil, []string{"max_log_body", "size"}},
 		"a proxy that is a name":               {flags("trusted_proxies", "10.0.0.1,proxy"), nil, []string{"trusted_proxies", "network"}},
-		"a folder that is not absolute":        {flags("destination-paths", "/var/log/muster,logs"), nil, []string{"destination_paths", "absolute"}},
+		"a folder that is not absolute":        {flags("destination_paths", "/var/log/muster,logs"), nil, []string{"destination_paths", "absolute"}},
 		"an origin with a path":                {flags("origins", "https://a.example/x"), nil, []string{"origins", "https://HOST"}},
 		"a format of our own":                  {flags("log_format", "xml"), nil, []string{"log_format", "text or json"}},
 		"a certificate without its key":        {flags("tls_cert", "a.pem"), nil, []string{"tls_cert", "tls_key"}},
