@@ -31,7 +31,7 @@ func Apart(command ...string) Checker {
 		defer cancel()
 		process := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the caller's own program
 		process.Stdin = strings.NewReader(source)
-		process.Env = slices.DeleteFunc(os.Environ(), isSetting)
+		process.Env = slices.DeleteFunc(os.Environ(), isWithheld)
 		process.WaitDelay = time.Second
 		var answer, complaint bytes.Buffer
 		process.Stdout, process.Stderr = &answer, &complaint
@@ -52,9 +52,14 @@ func Apart(command ...string) Checker {
 	}
 }
 
-// isSetting reports whether a variable is one of the server's settings, some of
-// which are secrets: the compiler of foreign text gets none.
-func isSetting(variable string) bool { return strings.HasPrefix(variable, "MUSTER_") }
+// passed are the variables that the compiler and the scanner of foreign text get: the
+// others may be secrets, of the server's own settings or of what it is deployed with.
+var passed = map[string]bool{"PATH": true, "LD_LIBRARY_PATH": true, "DYLD_LIBRARY_PATH": true, "TMPDIR": true, "TZ": true, "LANG": true, "GOCOVERDIR": true}
+
+func isWithheld(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return !passed[name]
+}
 
 // Answer is the other end of Apart: it compiles what it reads and writes a verdict.
 // It limits this whole process, which should do nothing else.

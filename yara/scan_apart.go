@@ -75,7 +75,7 @@ func ScanApart(command ...string) Scanner {
 		process := exec.CommandContext(bounded, command[0], command[1:]...) //nolint:gosec // the caller's own program
 		process.Stdin = bytes.NewReader(order)
 		process.ExtraFiles = []*os.File{file}
-		process.Env = slices.DeleteFunc(os.Environ(), isSetting)
+		process.Env = slices.DeleteFunc(os.Environ(), isWithheld)
 		process.WaitDelay = time.Second
 		answer, complaint := &limited{left: maxReport}, &limited{left: 4 << 10}
 		process.Stdout, process.Stderr = answer, complaint

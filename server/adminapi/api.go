@@ -68,6 +68,7 @@ type api struct {
 	door    *httpkit.Door
 	sockets *sockets
 	serving chan struct{} // one for each download under way
+	feeds   chan struct{} // has one while a feed is imported
 	// description is made once: it does not change while the server runs.
 	description func() map[string]any
 }
@@ -81,7 +82,7 @@ func newAPI(d Deps) *api {
 		d.Now = time.Now
 	}
 	a := &api{
-		Deps: d, sockets: newSockets(socketsPerAccount), serving: make(chan struct{}, maxDownloads),
+		Deps: d, sockets: newSockets(socketsPerAccount), serving: make(chan struct{}, maxDownloads), feeds: make(chan struct{}, 1),
 		door: &httpkit.Door{Log: d.Log, Success: success, Failure: failure},
 	}
 	a.description = sync.OnceValue(a.openapi)

@@ -77,6 +77,11 @@ func (a *api) importIOCs(ctx context.Context, r importIOCsRequest) (answer[iocIm
 	if threat == "" {
 		threat = r.Feed
 	}
+	done, err := a.feedTurn(ctx)
+	if err != nil {
+		return answer[iocImportView]{}, err
+	}
+	defer done()
 	parsed, err := intel.Parse(content, intel.Format(r.Format), intel.Defaults{
 		Type: indicator.Type(r.Type), ThreatName: threat, Severity: r.Severity, Confidence: r.Confidence, Expires: expires,
 	})
@@ -90,17 +95,33 @@ func (a *api) importIOCs(ctx context.Context, r importIOCsRequest) (answer[iocIm
 	if len(parsed.Indicators) == 0 {
 		return answer[iocImportView]{}, nothingIn(view)
 	}
-	done, err := a.Intel.Import(ctx, intel.Import{Feed: r.Feed, Indicators: parsed.Indicators, Replace: r.Replace})
-	view.Stored, view.Added, view.Changed, view.Deleted = done.Count, done.Added, done.Changed, done.Deleted
-	if done.Count > 0 {
+	imported, err := a.Intel.Import(ctx, intel.Import{Feed: r.Feed, Indicators: parsed.Indicators, Replace: r.Replace})
+	view.Stored, view.Added, view.Changed, view.Deleted = imported.Count, imported.Added, imported.Changed, imported.Deleted
+	if imported.Count > 0 {
 		a.record(ctx, "iocs.import", r.Feed, map[string]any{
-			"format": view.Format, "stored": done.Count, "added": done.Added, "changed": done.Changed, "deleted": done.Deleted, "bad": view.Bad, "replace": r.Replace, "complete": err == nil,
+			"format": view.Format, "stored": imported.Count, "added": imported.Added, "changed": imported.Changed, "deleted": imported.Deleted, "bad": view.Bad, "replace": r.Replace, "complete": err == nil,
 		})
 	}
 	if err != nil {
 		return answer[iocImportView]{}, err
 	}
 	return answer[iocImportView]{"Successfully imported the iocs", view}, nil
+}
+
+// feedWait is how long an import waits for the one before it.
+const feedWait = 20 * time.Second
+
+// feedTurn waits until no other feed is imported: the largest take a gigabyte each. done
+// is called at the end. Faults: Busy.
+func (a *api) feedTurn(ctx context.Context) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, feedWait)
+	defer cancel()
+	select {
+	case a.feeds <- struct{}{}:
+		return func() { <-a.feeds }, nil
+	case <-ctx.Done():
+		return nil, fault.New(fault.Busy, "Another feed is being imported; try again in a minute")
+	}
 }
 
 // nothingIn says why a file has nothing, by its first problem.

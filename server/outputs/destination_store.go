@@ -115,7 +115,8 @@ func (d *Destinations) Find(ctx context.Context, name string) (Destination, erro
 }
 
 // Add stores a destination, without trying whether it can be reached. Faults:
-// Conflict when there is one of this name; Unprocessable, naming the field.
+// Conflict when there is one of this name, or one that writes the same file;
+// Unprocessable, naming the field.
 func (d *Destinations) Add(ctx context.Context, n NewDestination) (added Destination, err error) {
 	n.Name = strings.TrimSpace(n.Name)
 	streams, format, err := soundDestination(n.Streams, n.Format)
@@ -135,6 +136,9 @@ func (d *Destinations) Add(ctx context.Context, n NewDestination) (added Destina
 	}
 	err = d.db.Tx(ctx, func(tx *database.DB) error {
 		if err := d.room(ctx, tx, n.Name); err != nil {
+			return err
+		}
+		if err := d.alone(ctx, tx, destinationRow{Kind: n.Kind, Settings: settings}); err != nil {
 			return err
 		}
 		now := database.Micros(d.o.Now())
@@ -175,8 +179,8 @@ func (d *Destinations) room(ctx context.Context, tx *database.DB, name string) e
 }
 
 // Change changes a destination. A stream that is new to it starts with what comes
-// now. It returns the destination before and after. Faults: NotFound; Unprocessable,
-// naming the field.
+// now. It returns the destination before and after. Faults: NotFound; Conflict when
+// another writes the same file; Unprocessable, naming the field.
 func (d *Destinations) Change(ctx context.Context, name string, c DestinationChange) (before, after Destination, err error) {
 	places, err := d.starts(ctx, Streams(), false)
 	if err != nil {
@@ -224,6 +228,9 @@ func (d *Destinations) change(ctx context.Context, tx *database.DB, row destinat
 			old = nil // what was sealed with another key has to be entered again
 		}
 		if row.Settings, err = d.sealedSettings(row.Kind, *c.Settings, old); err != nil {
+			return err
+		}
+		if err := d.alone(ctx, tx, row); err != nil {
 			return err
 		}
 	}
