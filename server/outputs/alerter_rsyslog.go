@@ -47,7 +47,7 @@ func (s *rsyslogSettings) secrets() []secret {
 	return []secret{{"service_key", &s.ServiceKey, nil}}
 }
 
-func (s *rsyslogSettings) receiver() string { return s.Address }
+func (s *rsyslogSettings) receiver() string { return s.Address + " " + transportOf(s.TLS) }
 
 func (s *rsyslogSettings) alerter(t tools) Alerter {
 	a := &rsyslogAlerter{settings: s, target: syslogTarget{address: s.Address}, now: t.now}

@@ -32,3 +32,25 @@ func TestTwoDestinationsDoNotWriteOneFile(t *testing.T) {
 		}
 	})
 }
+
+// Whoever may change a destination must not get its password sent in the clear.
+func TestAPasswordForTLSStaysOnTLS(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		y := newYard(t, db)
+		d := y.replica()
+		kafka := func(secure bool, password string) map[string]any {
+			return map[string]any{"brokers": []string{"kafka.example.com:9093"}, "topic": "logs", "tls": secure, "mechanism": "PLAIN", "username": "u", "password": password}
+		}
+		y.add(d, NewDestination{Name: "kafka", Kind: "kafka", Settings: kafka(true, "geheim")})
+		same, clear, anew := kafka(true, Mask), kafka(false, Mask), kafka(false, "geheim")
+		if _, _, err := d.Change(t.Context(), "kafka", DestinationChange{Settings: &same}); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := d.Change(t.Context(), "kafka", DestinationChange{Settings: &clear}); !fault.Is(err, fault.Unprocessable) {
+			t.Errorf("the password is sent in the clear: %v", err)
+		}
+		if _, _, err := d.Change(t.Context(), "kafka", DestinationChange{Settings: &anew}); err != nil {
+			t.Error(err)
+		}
+	})
+}

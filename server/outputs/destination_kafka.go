@@ -87,8 +87,17 @@ func (s *kafkaSettings) secrets() map[string]*string {
 	return map[string]*string{"password": &s.Password}
 }
 
+// transportOf stands for how a secret travels: one that was entered for TLS is not sent
+// in the clear because somebody else turned it off.
+func transportOf(secure bool) string {
+	if secure {
+		return "tls"
+	}
+	return "tcp"
+}
+
 func (s *kafkaSettings) receiver() string {
-	return strings.Join(s.Brokers, ",") + " " + s.Mechanism + " " + s.Username
+	return strings.Join(s.Brokers, ",") + " " + s.Mechanism + " " + s.Username + " " + transportOf(s.TLS)
 }
 
 func (s *kafkaSettings) batching() batching { return batching{maxLine: int(s.Bytes) - kafkaOverhead} }
