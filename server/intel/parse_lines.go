@@ -65,31 +65,49 @@ func firstLine(content []byte) []string {
 	return nil
 }
 
+// readCSV reads records; the first names the columns.
 func readCSV(g *gatherer, content []byte) error {
-	reader := csv.NewReader(bytes.NewReader(content))
-	reader.Comment, reader.FieldsPerRecord, reader.LazyQuotes, reader.TrimLeadingSpace, reader.ReuseRecord = '#', -1, true, true, true
 	var at map[string]int
+	for before, part := range csvParts(content) {
+		if g.full {
+			break
+		}
+		if err := readCSVPart(g, &at, before, part); err != nil {
+			return err
+		}
+	}
+	if at == nil {
+		return fault.New(fault.Unprocessable, "The file is empty")
+	}
+	return nil
+}
+
+// readCSVPart reads a part of a file with so many lines before it.
+func readCSVPart(g *gatherer, columns *map[string]int, before int, part []byte) error {
+	reader := csv.NewReader(bytes.NewReader(part))
+	reader.Comment, reader.FieldsPerRecord, reader.LazyQuotes, reader.TrimLeadingSpace, reader.ReuseRecord = '#', -1, true, true, true
 	for !g.full {
 		fields, err := reader.Read()
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
 			var wrong *csv.ParseError
 			if !errors.As(err, &wrong) {
 				return fault.Wrap(err, fault.Unprocessable, "The file cannot be read as CSV")
 			}
-			g.problem(wrong.StartLine, "it is no line of CSV")
+			g.problem(before+wrong.StartLine, "it is no line of CSV")
 			continue
 		}
 		line, _ := reader.FieldPos(0)
-		if at == nil {
-			if at = csvHeader(fields); at == nil {
+		line += before
+		if *columns == nil {
+			if *columns = csvHeader(fields); *columns == nil {
 				return fault.New(fault.Unprocessable, "The first line of a CSV file names its columns, and one of them is value")
 			}
 			continue
 		}
-		n, problem := csvIndicator(at, fields)
+		n, problem := csvIndicator(*columns, fields)
 		if problem != "" {
 			g.problem(line, problem)
 			continue
@@ -98,9 +116,6 @@ func readCSV(g *gatherer, content []byte) error {
 			n.Type = g.defaults.Type
 		}
 		g.add(line, n)
-	}
-	if at == nil {
-		return fault.New(fault.Unprocessable, "The file is empty")
 	}
 	return nil
 }

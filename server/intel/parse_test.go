@@ -47,6 +47,10 @@ func TestParse(t *testing.T) {
 			"evil.example,domain,,,,\n\"a\"\"b\",md5\n1.2.3.4,ip,x,x\n1.2.3.4,colour\n1.2.3.4,ip,x,,much\n1.2.3.4,ip,x,,,never\n,ip\n\"/a,b\",,x\n",
 			CSV, []string{"md5 " + someMD5 + " (Emotet) CRITICAL 90 until 2027-01-02", "domain_name evil.example" + w, "path /a,b (x) WARNING 50",
 				`5: 'a"b' is no md5`, "6: 'X' is no severity; there are INFO, LOW, WARNING, CRITICAL", "7: 'colour' is no type of indicator", "8: 'much' is no confidence", "9: 'never' is no time", "10: it has no value"}},
+		{"CSV with quotes that nobody closes", "value,description\n192.0.2.1,\"it goes\non\"\n\"192.0.2.2,x\n192.0.2.3,5\" disk\n" + strings.Repeat("#\n", maxCSVLines) +
+			"\"192.0.2.4\", \"a \"\"b\"\" c\"\n192.0.2.5,\"open\n192.0.2.6,x\n",
+			CSV, []string{"remote_address 192.0.2.1" + w, "remote_address 192.0.2.3" + w, "remote_address 192.0.2.4" + w, "remote_address 192.0.2.5" + w, "remote_address 192.0.2.6" + w,
+				"4: '192.0.2.2,x' is nothing that can be looked for"}},
 		{"a bundle of STIX", `{"type":"bundle","id":"bundle--1","objects":[
 			{"type":"malware","name":"x"},
 			{"type":"indicator","name":"Bad  file","pattern_type":"stix","confidence":75,"valid_until":"2027-05-01T00:00:00.000Z","pattern":"[file:hashes.'SHA-256' = '` + someSHA256 + `' OR file:hashes.MD5 = '` + someMD5 + `']"},
