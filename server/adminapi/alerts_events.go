@@ -66,8 +66,8 @@ func (a *api) listAlertedEvents(ctx context.Context, r listAlertedRequest) (aler
 type alertChange struct {
 	ID       int64   `json:"id"`
 	At       *string `json:"at"`
-	Username string  `json:"username"`
-	Action   string  `json:"action"` // status, assignee or comment
+	Username *string `json:"username"` // null: the server
+	Action   string  `json:"action"`   // status, assignee, comment, told
 	Before   *string `json:"before"`
 	After    *string `json:"after"`
 	Comment  *string `json:"comment"`
@@ -90,7 +90,7 @@ func (a *api) listAlertHistory(ctx context.Context, r listHistoryRequest) (answe
 	views := make([]alertChange, 0, len(changes))
 	for _, c := range changes {
 		views = append(views, alertChange{
-			ID: c.ID, At: iso(c.At), Username: c.Username, Action: string(c.Action), Before: orNull(c.Was), After: orNull(c.Becomes), Comment: orNull(c.Comment),
+			ID: c.ID, At: iso(c.At), Username: orNull(c.Username), Action: string(c.Action), Before: orNull(c.Was), After: orNull(c.Becomes), Comment: orNull(c.Comment),
 		})
 	}
 	return answer[page[alertChange]]{"Successfully fetched the history of the alert", page[alertChange]{views, count, count}}, nil

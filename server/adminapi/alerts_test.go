@@ -115,6 +115,8 @@ func TestAlertsAreHandled(t *testing.T) {
 		w.expect("alert_history", "GET", w.alert(0, "/history"), nil)
 		w.expect("alert_history_page", "GET", w.alert(0, "/history?start=1&limit=1"), nil)
 		w.expect("alert_history_reopened", "GET", w.alert(1, "/history"), nil)
+		w.ok(w.deps.Alerts.Told(t.Context(), w.alerts[1], "email", "with the next digest"))
+		w.expect("alert_history_told", "GET", w.alert(1, "/history"), nil)
 		w.expect("alerts_resolved_list", "POST", "/alerts", map[string]any{"resolved": true, "verdict": "false_positive"})
 		w.expect("alerts_count_resolved", "GET", "/alerts/count_by_source?resolved=true", nil)
 		var trail []string
