@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"muster/server/database"
+	"muster/server/fault"
 	"muster/server/intel"
 	"muster/server/jobs"
 	"muster/server/pipeline"
@@ -60,12 +61,18 @@ func (a *app) openDetection() {
 	}
 }
 
-// activeAlerters names whom alerts are told that name nobody themselves.
+// activeAlerters names whom alerts are told that name nobody themselves. As long as
+// mail is not configured nobody asked for mails, and each would only fail.
 func (a *app) activeAlerters(ctx context.Context) ([]string, error) {
+	_, err := a.mail.Settings(ctx)
+	withMail := !fault.Is(err, fault.NotFound)
+	if err != nil && withMail {
+		return nil, err
+	}
 	all, err := a.alerters.List(ctx)
 	var names []string
 	for _, receiver := range all {
-		if receiver.Active {
+		if receiver.Active && (receiver.Kind != "email" || withMail) {
 			names = append(names, receiver.Name)
 		}
 	}
