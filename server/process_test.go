@@ -17,11 +17,12 @@ import (
 )
 
 // asServer makes the test binary run the command line it is given instead of the
-// tests, so that tests can kill a real process.
+// tests, so that tests can kill a real process. So does a command: a server runs
+// itself as the compiler and scanner of YARA, with hardly any environment.
 const asServer = "TEST_AS_MUSTER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asServer) != "" {
+	if os.Getenv(asServer) != "" || len(os.Args) > 1 && os.Args[1] == cmdYARA {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		code := run(ctx, newTerminal(), os.Args[1:], os.Environ())
 		stop()
