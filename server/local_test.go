@@ -54,7 +54,7 @@ func TestUserCommand(t *testing.T) {
 		if status, _, err := m.say("short\n", "user", "add", "bob"); status != exitFailed || err == "" {
 			t.Errorf("a short password: %d %s", status, err)
 		}
-		if status, _, err := m.say("", "user", "add", "bob"); status != exitFailed || !strings.Contains(err, "no password") {
+		if status, _, err := m.say("", "user", "add", "bob"); status != exitFailed || !strings.Contains(err, "nothing was entered") {
 			t.Errorf("no password: %d %s", status, err)
 		}
 		file := write(t, t.TempDir(), "password", "battery staple\n")

@@ -32,8 +32,8 @@ func TestPassword(t *testing.T) {
 		"typed twice and not the same":    {"secret word\nother word\n", "", true, "", "differ"},
 		"typed once where that is enough": {"secret word\n", "", false, "secret word", ""},
 		"spaces belong to it":             {" a b \n", "", false, " a b ", ""},
-		"just return is none":             {"\n", "", false, "", "no password"},
-		"the end of the input is none":    {"", "", false, "", "no password"},
+		"just return is none":             {"\n", "", false, "", "nothing was entered"},
+		"the end of the input is none":    {"", "", false, "", "nothing was entered"},
 		"a file comes first":              {"typed\n", file, true, "from a file", ""},
 		"a file that is not there":        {"", file + "x", true, "", "no such file"},
 	} {
