@@ -33,9 +33,14 @@ func espLine(kind string, h *hosts.Host, at, created time.Time) flatLine {
 	return flat
 }
 
-// columns puts columns among the fields. One with the name of a field keeps its value
-// under column_NAME: the original loses one of the two.
-func (f flatLine) columns(raw json.RawMessage) {
+// columns puts columns among the fields, or only their size when the line has to do
+// without them. One with the name of a field keeps its value under column_NAME: the
+// original loses one of the two.
+func (f flatLine) columns(raw json.RawMessage, whole bool) {
+	if !whole {
+		f["omitted_bytes"] = len(raw)
+		return
+	}
 	var columns map[string]json.RawMessage
 	if json.Unmarshal(raw, &columns) != nil {
 		f["columns"] = string(raw)

@@ -39,11 +39,7 @@ func resultLine(r results.Row, h *hosts.Host, f Format, whole bool) ([]byte, err
 	if f == FormatESP {
 		flat := espLine("result", h, r.Time, r.ReceivedAt)
 		flat["action"], flat["query_name"] = r.Action, r.Name
-		if whole {
-			flat.columns(r.Columns)
-		} else {
-			flat["omitted_bytes"] = len(r.Columns)
-		}
+		flat.columns(r.Columns, whole)
 		return encoded(flat)
 	}
 	return encoded(struct {
@@ -95,11 +91,7 @@ func alertLine(a alerts.Alert, h *hosts.Host, f Format, whole bool) ([]byte, err
 		flat := espLine("alert", h, a.Created, a.Created)
 		flat["action"], flat["query_name"], flat["alert_id"], flat["severity"], flat["source"], flat["rule"] = a.Action, a.QueryName, a.ID, a.Severity, a.Source, a.Name
 		flat["technique_ids"], flat["tactics"] = a.TechniqueIDs, a.Tactics
-		if whole {
-			flat.columns(a.Columns)
-		} else {
-			flat["omitted_bytes"] = len(a.Columns)
-		}
+		flat.columns(a.Columns, whole)
 		return encoded(flat)
 	}
 	return encoded(struct {
